@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The parent's heap, made ready to be shared by those it forks. */
+#ifndef ZIPSTREAM_HEAP_H
+#define ZIPSTREAM_HEAP_H
+
+/*
+ * Takes every hole in the heap, for good.  A child would fill them, each of
+ * its first allocations at the price of copying a page that is otherwise
+ * shared; after this it allocates from fresh memory, side by side.
+ */
+void heap_seal(void);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Before the head of an answer: do the sources answer at all, and how long
+ * are they?
+ */
+#ifndef ZIPSTREAM_SURVEY_H
+#define ZIPSTREAM_SURVEY_H
+
+#include <stdbool.h>
+
+#include "delivery.h"
+#include "error.h"
+
+/*
+ * Starts the sources and waits for what must be known before the head of an
+ * answer: that the first sources answer at all, and, where it leads to a
+ * known length, the facts of all.  `validators`: facts that prove a source
+ * unchanged are wanted too.  With `data` false nothing will be read (HEAD,
+ * ranges): only facts are asked for.  0, or -1 with `e` and, where it was
+ * the sources' fault, all that is known of it in d->failures.
+ */
+int survey_run(struct delivery *d, bool validators, bool data, struct error *e);
+
+#endif

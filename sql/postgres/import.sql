@@ -1,0 +1,11 @@
+-- SPDX-License-Identifier: AGPL-3.0-or-later
+-- {table} is the Node service's here: its timestamps are UTC, its files are
+-- JSON documents; what it kept becomes a document as a client would send it.
+DECLARE bundles NO SCROLL CURSOR FOR
+SELECT id, secret, extract(epoch FROM expirationdate)::bigint,
+	json_strip_nulls(json_build_object(
+		'filename', nullif(filename, ''),
+		'files', coalesce(array_to_json(files), '[]')
+	))
+FROM {table}
+WHERE expirationdate IS NOT NULL;

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* DynamoDB's JSON protocol: one signed call, its retries, its errors. */
+#include "dynamodb.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "credentials.h"
+#include "crypto.h"
+#include "sigv4.h"
+#include "stats.h"
+
+#define LOG_MODULE "dynamodb"
+#include "log.h"
+
+#define ANSWER_MAX (17 << 20) /* a BatchGetItem answers with 16 MB at most */
+#define BACKOFF_MS 50
+#define BACKOFF_MAX_MS 2000
+#define EXPIRED "ExpiredToken"
+#define CONTENT_TYPE "application/x-amz-json-1.0"
+
+static const struct {
+	const char *name;
+	enum dynamodb_end end;
+	bool again;
+} errors[] = {
+	{ "ConditionalCheckFailedException", DYNAMODB_CONDITION, false },
+	{ "ResourceInUseException", DYNAMODB_IN_USE, false },
+	{ "ResourceNotFoundException", DYNAMODB_NO_TABLE, false },
+	{ "ValidationException", DYNAMODB_INVALID, false },
+	{ "ProvisionedThroughputExceededException", DYNAMODB_OK, true },
+	{ "ThrottlingException", DYNAMODB_OK, true },
+	{ "RequestLimitExceeded", DYNAMODB_OK, true },
+	{ "LimitExceededException", DYNAMODB_OK, true },
+	{ "InternalServerError", DYNAMODB_OK, true },
+	{ "InternalFailure", DYNAMODB_OK, true },
+	{ "ServiceUnavailable", DYNAMODB_OK, true },
+	{ "TransactionConflictException", DYNAMODB_OK, true },
+	{ "ExpiredTokenException", DYNAMODB_OK, true },
+};
+
+enum dynamodb_end
+dynamodb_error(const char *text, size_t n, char *name, size_t name_size,
+	       bool *again)
+{
+	struct json *doc = json_parse(text, n, NULL);
+	const char *type = json_string(json_get(doc, "__type"), NULL);
+	const char *message = json_string(json_get(doc, "message"), NULL);
+	const char *hash = strrchr(type, '#');
+	enum dynamodb_end end = DYNAMODB_OK;
+
+	if (message[0] == '\0')
+		message = json_string(json_get(doc, "Message"), NULL);
+	if (hash != NULL)
+		type = hash + 1;
+	*again = false;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+		if (strcmp(type, errors[i].name) == 0) {
+			end = errors[i].end;
+			*again = errors[i].again;
+		}
+	}
+	if (end == DYNAMODB_INVALID &&
+	    (strcasestr(message, "item size") != NULL))
+		end = DYNAMODB_TOO_LARGE;
+	snprintf(name, name_size, "%s%s%s", type, message[0] ? ": " : "",
+		 message);
+	json_free(doc);
+	return end;
+}
+
+/* "https://dynamodb.us-west-2.amazonaws.com", or the operator's own. */
+static const char *
+endpoint(const struct config *c, struct arena *a)
+{
+	const char *custom = c->aws_endpoint_url_dynamodb[0] != '\0'
+				     ? c->aws_endpoint_url_dynamodb
+				     : c->aws_endpoint_url;
+	const char *suffix = strncmp(c->aws_region, "cn-", 3) == 0 ? ".cn" : "";
+	size_t n = strlen(custom);
+
+	while (n > 0 && custom[n - 1] == '/')
+		n--;
+	if (n > 0)
+		return arena_strndup(a, custom, n);
+	return arena_printf(a, "https://dynamodb.%s.amazonaws.com%s",
+			    c->aws_region, suffix);
+}
+
+/* Signs for this moment; a retry is signed anew. */
+static int
+prepare(const struct dynamodb *db, struct arena *a, const char *operation,
+	const struct buf *body, struct transfer_call *call, struct error *e)
+{
+	struct credentials *keys = arena_alloc(a, sizeof(*keys));
+	const char *base = endpoint(db->config, a);
+	unsigned char sum[SHA256_BYTES];
+	struct sigv4_pair signed_headers[2] = {
+		{ "content-type", CONTENT_TYPE }, { "x-amz-target", NULL }
+	};
+	struct sigv4_request r = { .method = "POST",
+				   .path = "/",
+				   .headers = signed_headers,
+				   .header_count = 2,
+				   .region = db->config->aws_region,
+				   .service = "dynamodb",
+				   .now = (int64_t)time(NULL) };
+	char hash[SHA256_HEX], *date = arena_alloc(a, 17);
+	struct buf auth;
+	int found;
+
+	signed_headers[1].value =
+		arena_printf(a, "DynamoDB_20120810.%s", operation);
+	if (keys == NULL || base == NULL || date == NULL ||
+	    signed_headers[1].value == NULL)
+		return error_memory(e);
+	found = credentials_get(db->config, db->engine, keys, e);
+	if (found == 0)
+		error_set(e, ERROR_UNAVAILABLE, "The store is not available");
+	if (found <= 0)
+		return error_cause(e, "DynamoDB needs AWS credentials");
+	r.host = strstr(base, "://") != NULL ? strstr(base, "://") + 3 : base;
+	r.access_key = keys->access_key;
+	r.secret_key = keys->secret_key;
+	r.token = keys->token;
+	crypto_sha256(body->data, body->len, sum);
+	crypto_hex(sum, sizeof(sum), hash);
+	r.payload_hash = hash;
+	buf_init(&auth, 8192);
+	if (sigv4_sign(&r, &auth, date) != 0) {
+		buf_free(&auth);
+		return error_memory(e);
+	}
+	*call = (struct transfer_call){
+		.method = "POST",
+		.url = arena_printf(a, "%s/", base),
+		.body = body->data,
+		.body_len = body->len,
+		.trusted = true,
+		.headers = { { "Content-Type", CONTENT_TYPE },
+			     { "X-Amz-Target", signed_headers[1].value },
+			     { "X-Amz-Date", date },
+			     { "Authorization",
+			       arena_strdup(a, buf_str(&auth)) },
+			     { "X-Amz-Security-Token", keys->token } },
+		.header_count = keys->token[0] != '\0' ? 5 : 4,
+	};
+	buf_free(&auth);
+	return call->url != NULL && call->headers[3].value != NULL
+		       ? 0
+		       : error_memory(e);
+}
+
+/* Full jitter: between nothing and the doubled pause. */
+static void
+pause_before_retry(unsigned attempt)
+{
+	unsigned limit = BACKOFF_MS << (attempt < 6 ? attempt : 6);
+	unsigned ms = 0;
+	struct timespec ts;
+
+	if (limit > BACKOFF_MAX_MS)
+		limit = BACKOFF_MAX_MS;
+	crypto_random(&ms, sizeof(ms));
+	ms %= limit + 1;
+	ts = (struct timespec){ .tv_sec = ms / 1000,
+				.tv_nsec = (long)(ms % 1000) * 1000000 };
+	nanosleep(&ts, NULL);
+}
+
+static int
+away(struct error *e, const char *reason)
+{
+	char cause[ERROR_TEXT_MAX];
+
+	/* `reason` may be the text that is about to be replaced. */
+	snprintf(cause, sizeof(cause), "%s", reason);
+	error_set(e, ERROR_UNAVAILABLE, "The store is not available");
+	return error_cause(e, "DynamoDB: %s", cause);
+}
+
+int
+dynamodb_refusal(enum dynamodb_end end, struct error *e)
+{
+	if (end == DYNAMODB_TOO_LARGE)
+		return error_set(e, ERROR_TOO_LARGE,
+				 "The bundle passes DynamoDB's 400 KB");
+	return away(e, end == DYNAMODB_NO_TABLE
+			       ? "the table is missing: run init"
+			       : "it refused the request");
+}
+
+/* 1: try again; 0: *end and *answer are set; -1: failed for good. */
+static int
+attempt(const struct dynamodb *db, const char *operation,
+	const struct buf *body, int timeout_ms, enum dynamodb_end *end,
+	struct json **answer, struct error *e)
+{
+	struct arena *a = arena_new(0);
+	struct transfer_call call;
+	struct buf text;
+	char name[256];
+	int status = 0, rc = -1;
+	bool again;
+
+	buf_init(&text, ANSWER_MAX);
+	if (a == NULL || prepare(db, a, operation, body, &call, e) != 0)
+		goto out;
+	rc = 1;
+	if (transfer_exchange(db->engine, &call, timeout_ms, a, &status, &text,
+			      NULL, NULL, 0, e) != 0) {
+		away(e, e->text);
+		goto out;
+	}
+	rc = 0;
+	if (status == 200) {
+		*end = DYNAMODB_OK;
+		if (answer != NULL) {
+			*answer = json_parse(buf_str(&text), text.len, e);
+			rc = *answer != NULL ? 0 : away(e, "no JSON");
+		}
+		goto out;
+	}
+	*end = dynamodb_error(buf_str(&text), text.len, name, sizeof(name),
+			      &again);
+	if (strncmp(name, EXPIRED, strlen(EXPIRED)) == 0)
+		credentials_forget();
+	if (*end == DYNAMODB_OK) {
+		rc = again || status >= 500 ? 1 : -1;
+		away(e, name);
+	}
+out:
+	buf_free(&text);
+	arena_free(a);
+	return rc;
+}
+
+int
+dynamodb_call(const struct dynamodb *db, const char *operation,
+	      const struct buf *body, enum dynamodb_end *end,
+	      struct json **answer, struct error *e)
+{
+	int64_t deadline = stats_now_ms() + db->config->db_timeout_ms;
+
+	away(e, "no time to ask");
+	if (buf_failed(body))
+		return error_memory(e);
+	for (unsigned tries = 0;; tries++) {
+		int64_t left = deadline - stats_now_ms();
+		int rc;
+
+		if (left <= 0)
+			return -1;
+		rc = attempt(db, operation, body, (int)left, end, answer, e);
+		if (rc <= 0)
+			return rc;
+		log_debug("%s is tried again: %s", operation, e->cause);
+		pause_before_retry(tries);
+	}
+}

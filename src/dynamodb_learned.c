@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What downloads leave behind, in items beside the bundle's: an append never
+ * rewrites them, and the bundle's item stays as small as it was.
+ *
+ * Facts stand FACTS_A_ITEM files to an item under the id "ID/facts/N", how the
+ * last downloads ended in a list under "ID/notes".
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "facts.h"
+#include "store_dynamodb.h"
+
+#define LOG_MODULE "dynamodb"
+#include "log.h"
+
+#define FACTS_A_ITEM 100
+#define GET_BATCH 100  /* keys in one BatchGetItem, the service's limit */
+#define WRITE_BATCH 25 /* requests in one BatchWriteItem, likewise */
+
+/* The body of a request for many items of the table. */
+static void
+begin_batch(const struct dynamodb *db, struct buf *b)
+{
+	buf_init(b, DYNAMODB_BODY_MAX);
+	buf_puts(b, "{\"RequestItems\":{");
+	json_put_string(b, db->config->table_name,
+			strlen(db->config->table_name));
+	buf_puts(b, ":");
+}
+
+static void
+put_facts_id(struct buf *b, const char *id, size_t item)
+{
+	char text[BUNDLE_UUID + 32];
+
+	snprintf(text, sizeof(text), "%s/facts/%zu", id, item);
+	dynamodb_put_s(b, "id", text);
+}
+
+static void
+put_fact(struct buf *b, const struct store_fact *f)
+{
+	struct buf text;
+
+	buf_init(&text, 1 << 20);
+	facts_format(&text, &f->facts, f->src);
+	buf_puts(b, "{\"S\":");
+	json_put_string(b, buf_str(&text), text.len);
+	buf_puts(b, "}");
+	buf_free(&text);
+}
+
+struct take {
+	struct arena *a;
+	struct bundle *b;
+};
+
+static int
+take_member(void *ctx, const char *key, const struct json *v)
+{
+	struct take *t = ctx;
+	size_t position;
+
+	if (key[0] != 'p')
+		return 0;
+	position = (size_t)strtoull(key + 1, NULL, 10);
+	if (position < t->b->count)
+		facts_parse(t->a, json_string(json_get(v, "S"), NULL),
+			    &t->b->files[position]);
+	return 0;
+}
+
+void
+dynamodb_take_facts(const struct json *item, struct arena *a, struct bundle *b)
+{
+	struct take take = { .a = a, .b = b };
+
+	json_each(item, take_member, &take);
+}
+
+void
+dynamodb_read_facts(const struct dynamodb *db, struct arena *a,
+		    struct bundle *b)
+{
+	size_t items = (b->count + FACTS_A_ITEM - 1) / FACTS_A_ITEM;
+
+	for (size_t from = 0; from < items; from += GET_BATCH) {
+		struct json *answer = NULL;
+		const struct json *list;
+		enum dynamodb_end end;
+		struct error e;
+		struct buf body;
+
+		begin_batch(db, &body);
+		buf_puts(&body, "{\"Keys\":[");
+		for (size_t i = from; i < items && i < from + GET_BATCH; i++) {
+			buf_puts(&body, i > from ? ",{" : "{");
+			put_facts_id(&body, b->id, i);
+			buf_puts(&body, "}");
+		}
+		buf_puts(&body, "]}}}");
+		if (dynamodb_call(db, "BatchGetItem", &body, &end, &answer,
+				  &e) == 0 &&
+		    end == DYNAMODB_OK) {
+			list = json_get(json_get(answer, "Responses"),
+					db->config->table_name);
+			for (size_t i = 0; i < json_length(list); i++)
+				dynamodb_take_facts(json_at(list, i), a, b);
+		}
+		json_free(answer);
+		buf_free(&body);
+	}
+}
+
+/* The facts of one item's worth of files, from *i on. */
+static int
+remember_item(const struct dynamodb *db, const char *id,
+	      const struct store_fact *facts, size_t n, size_t *i,
+	      struct error *e)
+{
+	size_t item = facts[*i].position / FACTS_A_ITEM, from = *i;
+	enum dynamodb_end end;
+	struct buf body;
+	int rc;
+
+	dynamodb_begin(db, &body);
+	buf_puts(&body, ",\"Key\":{");
+	put_facts_id(&body, id, item);
+	buf_puts(&body, "},\"UpdateExpression\":\"SET expirationDate=:x");
+	for (; *i < n && facts[*i].position / FACTS_A_ITEM == item; ++*i)
+		buf_printf(&body, ",p%zu=:f%zu", facts[*i].position, *i);
+	buf_puts(&body, "\",\"ExpressionAttributeValues\":{");
+	dynamodb_put_n(&body, ":x",
+		       (int64_t)time(NULL) +
+			       db->config->data_lifetime_min * 60);
+	for (size_t j = from; j < *i; j++) {
+		buf_printf(&body, ",\":f%zu\":", j);
+		put_fact(&body, &facts[j]);
+	}
+	buf_puts(&body, "}}");
+	rc = dynamodb_call(db, "UpdateItem", &body, &end, NULL, e);
+	buf_free(&body);
+	return rc;
+}
+
+int
+dynamodb_remember(void *self, const char *id, const struct store_fact *facts,
+		  size_t n, struct error *e)
+{
+	for (size_t i = 0; i < n;) {
+		if (remember_item(self, id, facts, n, &i, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+put_notes_id(struct buf *b, const char *id)
+{
+	char text[BUNDLE_UUID + 8];
+
+	snprintf(text, sizeof(text), "%s/notes", id);
+	dynamodb_put_s(b, "id", text);
+}
+
+void
+dynamodb_forget(const struct dynamodb *db, const char *id, size_t count)
+{
+	size_t facts = (count + FACTS_A_ITEM - 1) / FACTS_A_ITEM;
+
+	for (size_t from = 0; from <= facts; from += WRITE_BATCH) {
+		enum dynamodb_end end;
+		struct error e;
+		struct buf body;
+
+		begin_batch(db, &body);
+		buf_puts(&body, "[");
+		for (size_t i = from; i <= facts && i < from + WRITE_BATCH;
+		     i++) {
+			buf_printf(&body, "%s{\"DeleteRequest\":{\"Key\":{",
+				   i > from ? "," : "");
+			if (i < facts)
+				put_facts_id(&body, id, i);
+			else
+				put_notes_id(&body, id);
+			buf_puts(&body, "}}}");
+		}
+		buf_puts(&body, "]}}");
+		if (dynamodb_call(db, "BatchWriteItem", &body, &end, NULL,
+				  &e) != 0)
+			log_debug("facts are left to their TTL: %s", e.cause);
+		buf_free(&body);
+	}
+}
+
+static void
+begin_notes(const struct dynamodb *db, struct buf *b, const char *id)
+{
+	dynamodb_begin(db, b);
+	buf_puts(b, ",\"Key\":{");
+	put_notes_id(b, id);
+	buf_puts(b, "}");
+}
+
+/* Nothing but what is older than the last STORE_NOTES: whoever else does the
+ * same at the same time takes away no more. */
+static int
+trim_notes(const struct dynamodb *db, const char *id, size_t have,
+	   struct error *e)
+{
+	enum dynamodb_end end;
+	struct buf body;
+	int rc;
+
+	if (have <= STORE_NOTES)
+		return 0;
+	begin_notes(db, &body, id);
+	buf_puts(&body, ",\"UpdateExpression\":\"REMOVE ");
+	for (size_t i = STORE_NOTES; i < have; i++)
+		buf_printf(&body, "%srecords[%zu]", i > STORE_NOTES ? "," : "",
+			   i);
+	buf_puts(&body, "\"}");
+	rc = dynamodb_call(db, "UpdateItem", &body, &end, NULL, e);
+	buf_free(&body);
+	return rc;
+}
+
+int
+dynamodb_note(void *self, const char *id, const char *record, struct error *e)
+{
+	struct dynamodb *db = self;
+	struct json *answer = NULL;
+	enum dynamodb_end end;
+	struct buf body;
+	size_t have;
+	int rc;
+
+	begin_notes(db, &body, id);
+	buf_puts(&body, ",\"UpdateExpression\":\"SET expirationDate=:x,"
+			"records=list_append(:r,if_not_exists(records,:n))\","
+			"\"ReturnValues\":\"ALL_NEW\","
+			"\"ExpressionAttributeValues\":{");
+	dynamodb_put_n(&body, ":x",
+		       (int64_t)time(NULL) +
+			       db->config->data_lifetime_min * 60);
+	buf_puts(&body, ",\":n\":{\"L\":[]},\":r\":{\"L\":[{\"S\":");
+	json_put_string(&body, record, strlen(record));
+	buf_puts(&body, "}]}}}");
+	rc = dynamodb_call(db, "UpdateItem", &body, &end, &answer, e);
+	buf_free(&body);
+	have = json_length(
+		dynamodb_get_list(json_get(answer, "Attributes"), "records"));
+	json_free(answer);
+	return rc == 0 ? trim_notes(db, id, have, e) : rc;
+}
+
+int
+dynamodb_take_notes(const struct json *item, struct arena *a,
+		    struct store_notes *out, struct error *e)
+{
+	const struct json *list = dynamodb_get_list(item, "records");
+
+	for (size_t i = 0; i < json_length(list) && i < STORE_NOTES; i++) {
+		out->records[i] = arena_strdup(
+			a, json_string(json_get(json_at(list, i), "S"), NULL));
+		if (out->records[i] == NULL)
+			return error_memory(e);
+		out->count++;
+	}
+	return 0;
+}
+
+int
+dynamodb_read_notes(const struct dynamodb *db, const char *id, struct arena *a,
+		    struct store_notes *out, struct error *e)
+{
+	struct json *answer = NULL;
+	enum dynamodb_end end;
+	struct buf body;
+	int rc;
+
+	begin_notes(db, &body, id);
+	buf_puts(&body, ",\"ConsistentRead\":true}");
+	rc = dynamodb_call(db, "GetItem", &body, &end, &answer, e);
+	buf_free(&body);
+	if (rc == 0)
+		rc = dynamodb_take_notes(json_get(answer, "Item"), a, out, e);
+	json_free(answer);
+	return rc;
+}

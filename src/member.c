@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* One member's bytes on their way: source to CRC to codec to zip. */
+#include "member.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec.h"
+
+/* Without a length up front a member is written as one of under 4 GiB. */
+#define MEMBER_UNSIZED_MAX INT64_C(0xFFFFFFFE)
+/* One stored block of level 0 in the zip: its header and its bytes. */
+#define LEVEL0_SPAN (CODEC_LEVEL0_BLOCK + 5)
+
+/* A member while its bytes flow. */
+struct member {
+	struct delivery *d;
+	struct plan_entry *p;
+	struct codec *codec;
+	int64_t at;	    /* source offset of the next byte */
+	int64_t codec_from; /* bytes before it are read, not packed; -1 all */
+	int64_t crc_from;   /* -1: no CRC */
+	uint32_t crc;
+	int64_t packed;
+	struct buf checkpoints;
+};
+
+static int
+packed_sink(void *ctx, const void *p, size_t n)
+{
+	struct member *m = ctx;
+
+	m->packed += (int64_t)n;
+	return delivery_emit(m->d, p, n);
+}
+
+/* The CRC so far, at each multiple of the stride, for a later resume. */
+static void
+note_checkpoint(struct member *m)
+{
+	size_t index = (size_t)(m->at / BUNDLE_CHECKPOINT);
+
+	if (m->at % BUNDLE_CHECKPOINT == 0 &&
+	    m->checkpoints.len == (index - 1) * 8)
+		buf_printf(&m->checkpoints, "%08x", m->crc);
+}
+
+static int
+member_take(struct member *m, const unsigned char *p, size_t n)
+{
+	size_t skip = 0;
+
+	if (m->crc_from >= 0 && m->at >= m->crc_from)
+		m->crc = codec_crc32(m->crc, p, n);
+	if (m->codec != NULL && m->at < m->codec_from)
+		skip = (size_t)(m->codec_from - m->at) < n
+			       ? (size_t)(m->codec_from - m->at)
+			       : n;
+	m->at += (int64_t)n;
+	if (m->crc_from >= 0)
+		note_checkpoint(m);
+	if (m->p->size < 0 && m->at > MEMBER_UNSIZED_MAX)
+		return -1;
+	if (m->codec == NULL || skip == n)
+		return 0;
+	return codec_write(m->codec, p + skip, n - skip);
+}
+
+/* Cuts what comes at checkpoints and where the CRC begins. */
+static int
+member_sink(void *ctx, const void *p, size_t n)
+{
+	struct member *m = ctx;
+	const unsigned char *bytes = p;
+
+	while (n > 0) {
+		int64_t stop =
+			(m->at / BUNDLE_CHECKPOINT + 1) * BUNDLE_CHECKPOINT;
+		size_t take = n;
+
+		if (m->crc_from > m->at && m->crc_from < stop)
+			stop = m->crc_from;
+		if ((int64_t)take > stop - m->at)
+			take = (size_t)(stop - m->at);
+		if (member_take(m, bytes, take) != 0)
+			return -1;
+		bytes += take;
+		n -= take;
+	}
+	return 0;
+}
+
+static uint32_t
+checkpoint_crc(const char *hex, size_t index)
+{
+	char digits[9] = { 0 };
+
+	memcpy(digits, hex + index * 8, 8);
+	return (uint32_t)strtoul(digits, NULL, 16);
+}
+
+static const char *
+entry_checkpoints(const struct plan_entry *p)
+{
+	if (p->checkpoints != NULL)
+		return p->checkpoints;
+	return p->file->facts.checkpoints != NULL ? p->file->facts.checkpoints
+						  : "";
+}
+
+static void
+member_init(struct member *m, struct delivery *d, struct plan_entry *p,
+	    int64_t read_from, int64_t codec_from, int64_t crc_from)
+{
+	const char *known = entry_checkpoints(p);
+
+	*m = (struct member){ .d = d,
+			      .p = p,
+			      .at = read_from,
+			      .codec_from = codec_from,
+			      .crc_from = crc_from };
+	buf_init(&m->checkpoints, 1 << 20);
+	if (crc_from > 0) {
+		size_t have = (size_t)(crc_from / BUNDLE_CHECKPOINT);
+
+		buf_put(&m->checkpoints, known, have * 8);
+		m->crc = checkpoint_crc(known, have - 1);
+	}
+}
+
+/* Keeps the checkpoints if they go further than those known. */
+static void
+member_fini(struct member *m)
+{
+	if (m->checkpoints.len > strlen(entry_checkpoints(m->p)) &&
+	    !buf_failed(&m->checkpoints)) {
+		m->p->checkpoints =
+			arena_strdup(m->d->arena, buf_str(&m->checkpoints));
+		m->p->dirty = true;
+	}
+	buf_free(&m->checkpoints);
+	codec_close(m->codec);
+}
+
+/* The whole source went through the CRC: is it what was promised? */
+static int
+member_settle_crc(struct member *m, struct error *e)
+{
+	struct plan_entry *p = m->p;
+
+	if (p->has_crc && p->crc != m->crc)
+		return error_set(e,
+				 p->declared_crc ? ERROR_SOURCE : ERROR_CHANGED,
+				 "has CRC-32 %08x, not %08x as expected",
+				 m->crc, p->crc);
+	if (p->size < 0)
+		p->size = m->at;
+	p->dirty |= !p->has_crc || p->file->facts.layout == NULL ||
+		    p->file->facts.layout[0] == '\0';
+	p->crc = m->crc;
+	p->has_crc = true;
+	return 0;
+}
+
+static int
+emit_descriptor(struct delivery *d, const struct plan_entry *p, struct error *e)
+{
+	struct zip_entry z;
+
+	plan_zip_entry(p, &z);
+	if (!z.descriptor)
+		return 0;
+	zip_put_descriptor(&d->record, &z);
+	return delivery_emit_record(d, e);
+}
+
+static enum codec_kind
+codec_of(enum plan_layout layout)
+{
+	if (layout == PLAN_STORED)
+		return CODEC_STORE;
+	return layout == PLAN_LEVEL0 ? CODEC_LEVEL0 : CODEC_DEFLATE;
+}
+
+/* Says why our own sink stopped the source, where it was not the client. */
+static void
+explain_stop(const struct member *m, struct error *e)
+{
+	if (m->p->size < 0 && m->at > MEMBER_UNSIZED_MAX)
+		error_set(e, ERROR_SOURCE,
+			  "passes 4 GiB and never gave its size");
+}
+
+/* Data of STORED with a known CRC, LEVEL0 and DEFLATED: as it comes. */
+static int
+stream_data(struct delivery *d, struct plan_entry *p, long item,
+	    struct error *e)
+{
+	struct member m;
+	int rc = -1;
+
+	member_init(&m, d, p, 0, 0, 0);
+	m.codec = codec_open(codec_of(p->layout), p->level, p->size,
+			     packed_sink, &m);
+	if (m.codec == NULL) {
+		error_memory(e);
+		goto out;
+	}
+	if (fetch_stream(d->fetch, item, member_sink, &m, e) != 0) {
+		explain_stop(&m, e);
+		goto out;
+	}
+	if (codec_end(m.codec) != 0) {
+		error_set(e, ERROR_GONE, "client gone");
+		goto out;
+	}
+	if (member_settle_crc(&m, e) != 0)
+		goto out;
+	if (p->packed >= 0 && p->packed != m.packed) {
+		error_set(e, ERROR_CHANGED, "packs to another length");
+		goto out;
+	}
+	p->dirty |= p->packed < 0;
+	p->packed = m.packed;
+	rc = 0;
+out:
+	member_fini(&m);
+	return rc;
+}
+
+static int
+buf_sink(void *ctx, const void *p, size_t n)
+{
+	buf_put(ctx, p, n);
+	return buf_failed(ctx) ? -1 : 0;
+}
+
+/* Packs a file that is in memory; one that does not shrink is stored. */
+static int
+pack_whole(struct plan_entry *p, const void *data, size_t n, struct buf *packed,
+	   struct error *e)
+{
+	struct codec *k = codec_open(CODEC_DEFLATE, p->level, (int64_t)n,
+				     buf_sink, packed);
+	bool bad =
+		k == NULL || codec_write(k, data, n) != 0 || codec_end(k) != 0;
+
+	codec_close(k);
+	if (bad)
+		return error_memory(e);
+	if (p->packed >= 0 && p->packed != (int64_t)packed->len)
+		return error_set(e, ERROR_CHANGED, "packs to another length");
+	if (p->packed < 0 && packed->len >= n) {
+		p->layout = PLAN_STORED;
+		p->packed = (int64_t)n;
+		return 0;
+	}
+	p->dirty |= p->packed < 0;
+	p->packed = (int64_t)packed->len;
+	return 0;
+}
+
+/* STORED and PACKED files that are small: CRC first, no descriptor. */
+static int
+emit_small(struct delivery *d, struct plan_entry *p, const void *data, size_t n,
+	   bool *begun, struct error *e)
+{
+	struct buf packed;
+	struct member m = { .p = p,
+			    .at = (int64_t)n,
+			    .crc = codec_crc32(0, data, n) };
+	int rc = -1;
+
+	buf_init(&packed, PLAN_SMALL + 65536);
+	if (p->layout == PLAN_PACKED && pack_whole(p, data, n, &packed, e) != 0)
+		goto out;
+	if (member_settle_crc(&m, e) != 0)
+		goto out;
+	*begun = true;
+	if (delivery_emit_local(d, p, e) != 0)
+		goto out;
+	rc = p->layout == PLAN_PACKED
+		     ? delivery_emit(d, packed.data, packed.len)
+		     : delivery_emit(d, data, n);
+	if (rc != 0)
+		error_set(e, ERROR_GONE, "client gone");
+out:
+	buf_free(&packed);
+	return rc;
+}
+
+/* Reads as much as the choice of the layout needs. */
+static int
+settle_layout(struct delivery *d, struct plan_entry *p, long item,
+	      const void **data, size_t *n, bool *whole, struct error *e)
+{
+	size_t limit = plan_needs_whole(p)   ? PLAN_SMALL
+		       : plan_wants_trial(p) ? PLAN_TRIAL
+					     : 0;
+
+	*data = NULL;
+	*n = 0;
+	*whole = false;
+	if (limit > 0 &&
+	    fetch_gather(d->fetch, item, limit, data, n, whole, e) != 0)
+		return -1;
+	if (!plan_choose(p, *data, *n, *whole))
+		return error_set(e, ERROR_INTERNAL, "No layout for a member");
+	return 0;
+}
+
+int
+member_whole(struct delivery *d, struct plan_entry *p, long item, bool *begun,
+	     struct error *e)
+{
+	struct source_facts facts;
+	const void *data;
+	size_t n;
+	bool whole;
+
+	if (fetch_answer(d->fetch, item, &facts, e) != 0 ||
+	    plan_learn(d->plan, p, &facts, e) != 0 ||
+	    settle_layout(d, p, item, &data, &n, &whole, e) != 0)
+		return -1;
+	if (plan_needs_whole(p) && !whole)
+		return error_set(e, ERROR_CHANGED, "is larger than it said");
+	if (whole && p->layout != PLAN_LEVEL0 && p->layout != PLAN_DEFLATED) {
+		if (emit_small(d, p, data, n, begun, e) != 0)
+			return -1;
+		fetch_skip(d->fetch, item);
+		return 0;
+	}
+	*begun = true;
+	if (delivery_emit_local(d, p, e) != 0 ||
+	    stream_data(d, p, item, e) != 0)
+		return -1;
+	return emit_descriptor(d, p, e);
+}
+
+static bool
+overlaps(const struct delivery *d, int64_t from, int64_t length)
+{
+	return length > 0 && from <= d->last && from + length > d->first;
+}
+
+/* The largest checkpoint at or before `offset`. */
+static int64_t
+checkpoint_before(const struct plan_entry *p, int64_t offset)
+{
+	int64_t have = (int64_t)(strlen(entry_checkpoints(p)) / 8);
+	int64_t want = offset / BUNDLE_CHECKPOINT;
+
+	return (want < have ? want : have) * BUNDLE_CHECKPOINT;
+}
+
+void
+member_plan_crc(struct plan_entry *p, struct member_part *part)
+{
+	int64_t from = checkpoint_before(p, p->size);
+
+	/* The last checkpoint may be the very end: read one stride again
+	 * rather than ask for an empty range. */
+	if (from == p->size && from > 0)
+		from -= BUNDLE_CHECKPOINT;
+	*part = (struct member_part){ .entry = p,
+				      .read_from = from,
+				      .read_last = -1,
+				      .codec_from = -1,
+				      .crc_from = from,
+				      .reads = true };
+}
+
+/* Source bytes behind the data bytes of the range, in whole blocks. */
+static void
+part_of_data(const struct delivery *d, const struct plan_entry *p, int64_t data,
+	     struct member_part *part)
+{
+	int64_t lo = d->first > data ? d->first - data : 0;
+	int64_t hi =
+		d->last - data < p->packed - 1 ? d->last - data : p->packed - 1;
+
+	if (p->layout == PLAN_LEVEL0) {
+		lo = lo / LEVEL0_SPAN * CODEC_LEVEL0_BLOCK;
+		hi = (hi / LEVEL0_SPAN + 1) * CODEC_LEVEL0_BLOCK - 1;
+	}
+	part->read_from = part->codec_from = lo;
+	part->read_last = hi < p->size - 1 ? hi : p->size - 1;
+	part->reads = p->size > 0;
+}
+
+void
+member_plan_part(const struct delivery *d, struct plan_entry *p,
+		 struct member_part *part)
+{
+	struct zip_entry z;
+	int64_t data, tail;
+	bool needs_crc;
+
+	plan_zip_entry(p, &z);
+	data = p->offset + (int64_t)zip_local_size(&z);
+	tail = data + p->packed;
+	*part = (struct member_part){ .entry = p,
+				      .codec_from = -1,
+				      .crc_from = -1 };
+	needs_crc = !p->has_crc &&
+		    (z.descriptor ? overlaps(d, tail,
+					     (int64_t)zip_descriptor_size(&z))
+				  : overlaps(d, p->offset, data - p->offset));
+	if (p->layout == PLAN_DIRECTORY ||
+	    (!needs_crc && !overlaps(d, data, p->packed)))
+		return;
+	if (p->layout == PLAN_PACKED || p->layout == PLAN_DEFLATED ||
+	    (p->layout == PLAN_STORED && needs_crc) || p->size == 0) {
+		part->whole = part->reads = true;
+		part->read_last = -1;
+		return;
+	}
+	if (!overlaps(d, data, p->packed)) {
+		member_plan_crc(p, part);
+		return;
+	}
+	part_of_data(d, p, data, part);
+	if (needs_crc) {
+		part->crc_from = checkpoint_before(p, part->read_from);
+		part->read_from = part->crc_from;
+		part->read_last = -1;
+	}
+}
+
+/* The data bytes of a part; d->at stands behind the local header. */
+static int
+part_data(struct delivery *d, const struct member_part *part, struct error *e)
+{
+	struct plan_entry *p = part->entry;
+	int64_t data = d->at;
+	struct member m;
+	int rc = -1;
+
+	member_init(&m, d, p, part->read_from, part->codec_from,
+		    part->crc_from);
+	if (part->codec_from >= 0) {
+		m.codec =
+			codec_open(codec_of(p->layout), p->level,
+				   p->size - part->codec_from, packed_sink, &m);
+		if (m.codec == NULL) {
+			error_memory(e);
+			goto out;
+		}
+		d->at += p->layout == PLAN_LEVEL0
+				 ? part->codec_from / CODEC_LEVEL0_BLOCK *
+					   LEVEL0_SPAN
+				 : part->codec_from;
+	}
+	if (fetch_stream(d->fetch, part->item, member_sink, &m, e) != 0)
+		goto out;
+	if (part->crc_from >= 0 && member_settle_crc(&m, e) != 0)
+		goto out;
+	rc = 0;
+out:
+	member_fini(&m);
+	d->at = data + p->packed;
+	return rc;
+}
+
+int
+member_part(struct delivery *d, const struct member_part *part, struct error *e)
+{
+	struct plan_entry *p = part->entry;
+	bool begun = false;
+
+	d->at = p->offset;
+	if (part->whole)
+		return member_whole(d, p, part->item, &begun, e);
+	if (delivery_emit_local(d, p, e) != 0)
+		return -1;
+	if (!part->reads)
+		d->at += p->packed;
+	else if (part_data(d, part, e) != 0)
+		return -1;
+	return emit_descriptor(d, p, e);
+}
