@@ -1,0 +1,4 @@
+#!/bin/sh
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# What the web server starts for each request: the program with its settings.
+exec /usr/local/bin/zipstream --config /etc/zipstream/zipstream.env
