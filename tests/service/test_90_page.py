@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The web page and the landing page, in a real Chromium."""
+
+import base64
+import hashlib
+import json
+import pathlib
+import re
+
+import pytest
+
+import judges
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.fixture
+def files(origin):
+    return [origin.file("photos/Zürich am See.jpg", size="2m"),
+            origin.file("notes.txt", size=70_000, kind="text"),
+            origin.file("empty.bin", size=0)]
+
+
+def lines(files) -> str:
+    return "\n".join(f"{f.url} => {f.dst}" for f in files)
+
+
+def contents(files) -> dict:
+    return {f.dst: f.bytes for f in files}
+
+
+def test_the_policy_names_what_is_in_the_page(service):
+    answer = service.get("/", headers=HTML)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "Accept" in answer.headers["Vary"]
+    policy = dict(part.split(" ", 1) for part in
+                  answer.headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert policy["connect-src"] == policy["form-action"] == "'self'"
+    for tag in ("style", "script"):
+        inside = re.findall(f"<{tag}>(.*?)</{tag}>", answer.text, re.S)
+        assert len(inside) == 1
+        digest = hashlib.sha256(inside[0].encode()).digest()
+        assert policy[f"{tag}-src"] == (
+            f"'sha256-{base64.b64encode(digest).decode()}'")
+    assert not re.search(r"(src|href)=\"?(https?:)?//", answer.text)
+
+
+def test_the_page_is_kept_as_long_as_it_is_the_same(service):
+    tag = service.get("/", headers=HTML).headers["ETag"]
+    again = service.get("/", headers={**HTML, "If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    head = service.call("HEAD", "/", headers=HTML)
+    assert (head.status_code, head.headers["ETag"]) == (200, tag)
+
+
+@pytest.mark.parametrize("prefix", ["/", "/zip/", "/zip"])
+def test_links_are_looked_at(browser, service, files, origin, prefix):
+    gone = origin.file("gone.txt", status=404)
+    found = browser.play(
+        "check", url=service.url(prefix), links=lines(files) + "\n"
+        f"{gone.url}\nftp://example.com/a\nhttp://10.0.0.1/x\n# a remark\n"
+        "file:///sub/")
+    assert [(row[0], row[1], row[3]) for row in found["rows"]] == [
+        ("ok", "photos/Zürich am See.jpg", "2.1 MB"),
+        ("ok", "notes.txt", "70.0 kB"),
+        ("ok", "empty.bin", "0 bytes"),
+        ("bad", "gone.txt", ""),
+        ("bad", "ftp://example.com/a", ""),
+        ("bad", "http://10.0.0.1/x", ""),
+        ("ok", "sub/", "12.0 kB")]
+    assert found["rows"][4][2] == "Protocol 'ftp' not supported."
+    assert found["rows"][6][2] == "folder of 1 file"
+    assert (found["count"], found["total"]) == ("7 files", "2.2 MB")
+    assert found["detail"] == "3 cannot be reached"
+    assert found["spoken"] == "7 files, 2.2 MB, 3 cannot be reached"
+    assert float(found["zipped"]) == pytest.approx(4 / 7)
+
+
+def test_links_are_dropped_and_pasted_anywhere(browser, service, files):
+    found = browser.play("drop", url=service.url("/"), first=files[0].url,
+                         second=f"{files[1].url}\n")
+    assert [row[3] for row in found["rows"]] == ["2.1 MB", "70.0 kB"]
+
+
+def test_download_now(browser, service, files, tmp_path):
+    to = tmp_path / "got.zip"
+    found = browser.play("download", url=service.url("/zip"), to=to,
+                         links=lines(files), name="Fotos übers Jahr")
+    assert found["name"] == "Fotos übers Jahr.zip"
+    judges.check(to, contents(files))
+
+
+def test_json_is_understood(browser, service, files, tmp_path):
+    to = tmp_path / "got.zip"
+    document = json.dumps(
+        {"filename": "doc.zip", "files": [f.entry() for f in files]})
+    browser.play("download", url=service.url("/"), to=to, links=document,
+                 name="x")
+    judges.check(to, contents(files))
+
+
+def test_what_fails_is_told(browser, service, files, origin):
+    gone = origin.file("gone.txt", status=404)
+    url = service.url("/")
+    found = browser.play("refused", url=url, links=lines([gone, *files]))
+    assert found["message"].startswith("A source failed")
+    assert "gone.txt" in found["message"]
+    assert [row[0] for row in found["rows"]] == ["ok"] * 3
+    assert found["at"] == url
+
+
+def test_with_a_key(browser, make_service, files, tmp_path):
+    service = make_service(API_KEYS="other, the key")
+    to = tmp_path / "got.zip"
+    found = browser.play("key", url=service.url("/"), links=lines(files),
+                         key="the key", to=to)
+    assert [row[0] for row in found["rows"]] == ["ok"] * 3
+    judges.check(to, contents(files))
+
+
+def test_a_link_and_its_management(browser, service, files):
+    url = service.url("/zip/")
+    found = browser.play("manage", url=url, links=lines(files[:2]),
+                         more=lines(files[2:]))
+    assert found["share"].startswith(url)
+    assert found["private"].startswith(f"{url}#{found['share'][-36:]}/")
+    assert found["before"] == [f.dst for f in files[:2]]
+    assert found["after"] == [f.dst for f in files]
+    assert found["history"].startswith("Complete")
+    assert found["history"].endswith("3 of 3 files2.1 MB")
+    assert found["focused"] == "delete-no"
+
+
+def test_without_a_mouse(browser, service, files, tmp_path):
+    to = tmp_path / "got.zip"
+    found = browser.play("keyboard", url=service.url("/"),
+                         links=lines(files), to=to)
+    assert len(found["left"]) == 2 and found["kept"] == "remove"
+    assert all(step["ring"] for step in found["walk"]), found["walk"]
+    assert found["name"] == "typed.zip"
+    assert found["focused"] == "done-title"
+    judges.check(to, contents(files[1:]))
+
+
+def test_looks(browser, make_service, files, origin, sanitized):
+    """axe-core is content, nothing is wider than the screen; the pictures
+    are in build/screenshots."""
+    if sanitized:
+        pytest.skip("looks the same")
+    service = make_service(LANDING_PAGE="on")
+    folder = ROOT / "build/screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    gone = origin.file("gone.txt", status=404)
+    shown = service.create([f.entry(size=f.wish.size) for f in files],
+                           filename="Zürich <b>im</b> Mai.zip")
+    found = browser.play("look", url=service.url("/"), folder=folder,
+                         links=lines([*files, gone]),
+                         landing=service.url(f"/{shown['id']}"))
+    assert found["found"] == [] and found["wide"] == []
+
+
+def test_landing_page(browser, make_service, files, tmp_path):
+    service = make_service(LANDING_PAGE="on")
+    bundle = service.create([f.entry(size=f.wish.size) for f in files],
+                            filename="\"><script>alert(1)</script>.zip")
+    to = tmp_path / "got.zip"
+    found = browser.play("landing", url=service.url(f"/{bundle['id']}/"),
+                         to=to)
+    assert found["title"] == bundle["filename"]
+    assert "3 files, 2.2 MB" in found["text"]
+    for file in files:
+        assert file.dst in found["text"]
+    judges.check(to, contents(files))
+
+
+def test_landing_page_is_for_browsers(make_service, service, files):
+    shown = make_service(LANDING_PAGE="on")
+    bundle = shown.create([f.entry() for f in files])
+    path = f"/{bundle['id']}"
+    page = shown.get(path, headers=HTML)
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "script-src" not in page.headers["Content-Security-Policy"]
+    assert "Accept" in page.headers["Vary"]
+    for answer in (shown.get(path), shown.get(path + "?download=1",
+                                              headers=HTML)):
+        assert answer.headers["Content-Type"] == "application/zip"
+    # The default: a link downloads at once.
+    bundle = service.create([f.entry() for f in files])
+    answer = service.get(f"/{bundle['id']}", headers=HTML)
+    assert answer.headers["Content-Type"] == "application/zip"
+
+
+def test_a_download_is_paused_and_resumed(browser, service, origin, tmp_path):
+    """The first download of a bundle loses its connection half-way."""
+    files = [origin.file(f"{i}.bin", size="2m", rate="1m") for i in range(3)]
+    bundle = service.create([f.entry() for f in files])
+    to = tmp_path / "got.zip"
+    found = browser.play("resume", port=service.server.port,
+                         path=f"/{bundle['id']}", to=to)
+    judges.check(to, contents(files))
+    first, *more = [head.lower() for head in found["heads"]]
+    assert "range:" not in first and more
+    for head in more:
+        assert "range: bytes=" in head and "if-range: \"" in head
+    assert to.read_bytes() == service.fetch(bundle).bytes
