@@ -153,9 +153,8 @@ prepare(const struct dynamodb *db, struct arena *a, const char *operation,
 		       : error_memory(e);
 }
 
-/* Full jitter: between nothing and the doubled pause. */
-static void
-pause_before_retry(unsigned attempt)
+void
+dynamodb_pause(unsigned attempt)
 {
 	unsigned limit = BACKOFF_MS << (attempt < 6 ? attempt : 6);
 	unsigned ms = 0;
@@ -170,8 +169,8 @@ pause_before_retry(unsigned attempt)
 	nanosleep(&ts, NULL);
 }
 
-static int
-away(struct error *e, const char *reason)
+int
+dynamodb_away(struct error *e, const char *reason)
 {
 	char cause[ERROR_TEXT_MAX];
 
@@ -187,9 +186,9 @@ dynamodb_refusal(enum dynamodb_end end, struct error *e)
 	if (end == DYNAMODB_TOO_LARGE)
 		return error_set(e, ERROR_TOO_LARGE,
 				 "The bundle passes DynamoDB's 400 KB");
-	return away(e, end == DYNAMODB_NO_TABLE
-			       ? "the table is missing: run init"
-			       : "it refused the request");
+	return dynamodb_away(e, end == DYNAMODB_NO_TABLE
+					? "the table is missing: run init"
+					: "it refused the request");
 }
 
 /* 1: try again; 0: *end and *answer are set; -1: failed for good. */
@@ -211,7 +210,7 @@ attempt(const struct dynamodb *db, const char *operation,
 	rc = 1;
 	if (transfer_exchange(db->engine, &call, timeout_ms, a, &status, &text,
 			      NULL, NULL, 0, e) != 0) {
-		away(e, e->text);
+		dynamodb_away(e, e->text);
 		goto out;
 	}
 	rc = 0;
@@ -219,7 +218,7 @@ attempt(const struct dynamodb *db, const char *operation,
 		*end = DYNAMODB_OK;
 		if (answer != NULL) {
 			*answer = json_parse(buf_str(&text), text.len, e);
-			rc = *answer != NULL ? 0 : away(e, "no JSON");
+			rc = *answer != NULL ? 0 : dynamodb_away(e, "no JSON");
 		}
 		goto out;
 	}
@@ -229,7 +228,7 @@ attempt(const struct dynamodb *db, const char *operation,
 		credentials_forget();
 	if (*end == DYNAMODB_OK) {
 		rc = again || status >= 500 ? 1 : -1;
-		away(e, name);
+		dynamodb_away(e, name);
 	}
 out:
 	buf_free(&text);
@@ -244,7 +243,7 @@ dynamodb_call(const struct dynamodb *db, const char *operation,
 {
 	int64_t deadline = stats_now_ms() + db->config->db_timeout_ms;
 
-	away(e, "no time to ask");
+	dynamodb_away(e, "no time to ask");
 	if (buf_failed(body))
 		return error_memory(e);
 	for (unsigned tries = 0;; tries++) {
@@ -257,6 +256,6 @@ dynamodb_call(const struct dynamodb *db, const char *operation,
 		if (rc <= 0)
 			return rc;
 		log_debug("%s is tried again: %s", operation, e->cause);
-		pause_before_retry(tries);
+		dynamodb_pause(tries);
 	}
 }

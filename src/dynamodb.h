@@ -42,6 +42,13 @@ int dynamodb_call(const struct dynamodb *db, const char *operation,
 		  const struct buf *body, enum dynamodb_end *end,
 		  struct json **answer, struct error *e);
 
+/* Before try `attempt` + 1.  Full jitter: between nothing and a pause that
+ * doubles, from 50 ms to 2 s. */
+void dynamodb_pause(unsigned attempt);
+
+/* ERROR_UNAVAILABLE with the reason for the log; -1. */
+int dynamodb_away(struct error *e, const char *reason);
+
 /* The error for an end that its caller cannot do with; -1. */
 int dynamodb_refusal(enum dynamodb_end end, struct error *e);
 

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "facts.h"
+#include "stats.h"
 #include "store_dynamodb.h"
 
 #define LOG_MODULE "dynamodb"
@@ -82,38 +83,98 @@ dynamodb_take_facts(const struct json *item, struct arena *a, struct bundle *b)
 	json_each(item, take_member, &take);
 }
 
-void
+/* A request for items of facts, up to its keys. */
+static void
+begin_wanted(const struct dynamodb *db, struct buf *b)
+{
+	begin_batch(db, b);
+	/* What the download before has written names the layout: the ETag. */
+	buf_puts(b, "{\"ConsistentRead\":true,\"Keys\":[");
+}
+
+/* The keys that an answer left out (there is no capacity, or it would pass
+ * 16 MB), as the next request's; how many they are. */
+static size_t
+put_left_out(const struct dynamodb *db, const struct json *answer,
+	     struct buf *body)
+{
+	const struct json *keys =
+		json_get(json_get(json_get(answer, "UnprocessedKeys"),
+				  db->config->table_name),
+			 "Keys");
+	size_t n = json_length(keys);
+
+	for (size_t i = 0; i < n; i++) {
+		buf_puts(body, i > 0 ? ",{" : "{");
+		dynamodb_put_s(body, "id",
+			       dynamodb_get_s(json_at(keys, i), "id"));
+		buf_puts(body, "}");
+	}
+	return n;
+}
+
+/* One question.  *body, its keys, becomes the next: for what was left out. */
+static int
+read_wanted(const struct dynamodb *db, struct buf *body, struct arena *a,
+	    struct bundle *b, size_t *left_out, struct error *e)
+{
+	struct json *answer = NULL;
+	const struct json *list;
+	enum dynamodb_end end;
+	int rc;
+
+	buf_puts(body, "]}}}");
+	rc = dynamodb_call(db, "BatchGetItem", body, &end, &answer, e);
+	buf_free(body);
+	if (rc != 0 || end != DYNAMODB_OK)
+		return rc != 0 ? rc : dynamodb_refusal(end, e);
+	list = json_get(json_get(answer, "Responses"), db->config->table_name);
+	for (size_t i = 0; i < json_length(list); i++)
+		dynamodb_take_facts(json_at(list, i), a, b);
+	begin_wanted(db, body);
+	*left_out = put_left_out(db, answer, body);
+	json_free(answer);
+	return 0;
+}
+
+/* Asks until nothing is left out, for DB_TIMEOUT; frees the body. */
+static int
+read_batch(const struct dynamodb *db, struct buf *body, struct arena *a,
+	   struct bundle *b, struct error *e)
+{
+	int64_t deadline = stats_now_ms() + db->config->db_timeout_ms;
+	size_t left_out;
+
+	for (unsigned tries = 0;; tries++) {
+		if (read_wanted(db, body, a, b, &left_out, e) != 0)
+			return -1;
+		if (left_out == 0 || stats_now_ms() >= deadline)
+			break;
+		dynamodb_pause(tries);
+	}
+	buf_free(body);
+	return left_out == 0 ? 0 : dynamodb_away(e, "items are left out");
+}
+
+int
 dynamodb_read_facts(const struct dynamodb *db, struct arena *a,
-		    struct bundle *b)
+		    struct bundle *b, struct error *e)
 {
 	size_t items = (b->count + FACTS_A_ITEM - 1) / FACTS_A_ITEM;
 
 	for (size_t from = 0; from < items; from += GET_BATCH) {
-		struct json *answer = NULL;
-		const struct json *list;
-		enum dynamodb_end end;
-		struct error e;
 		struct buf body;
 
-		begin_batch(db, &body);
-		buf_puts(&body, "{\"Keys\":[");
+		begin_wanted(db, &body);
 		for (size_t i = from; i < items && i < from + GET_BATCH; i++) {
 			buf_puts(&body, i > from ? ",{" : "{");
 			put_facts_id(&body, b->id, i);
 			buf_puts(&body, "}");
 		}
-		buf_puts(&body, "]}}}");
-		if (dynamodb_call(db, "BatchGetItem", &body, &end, &answer,
-				  &e) == 0 &&
-		    end == DYNAMODB_OK) {
-			list = json_get(json_get(answer, "Responses"),
-					db->config->table_name);
-			for (size_t i = 0; i < json_length(list); i++)
-				dynamodb_take_facts(json_at(list, i), a, b);
-		}
-		json_free(answer);
-		buf_free(&body);
+		if (read_batch(db, &body, a, b, e) != 0)
+			return -1;
 	}
+	return 0;
 }
 
 /* The facts of one item's worth of files, from *i on. */

@@ -70,9 +70,7 @@ read_bundle(void *self, const char *id, const char *secret, struct arena *a,
 		rc = dynamodb_get_bundle(self, item, a, out, e);
 	json_free(answer);
 	buf_free(&body);
-	if (rc == 0)
-		dynamodb_read_facts(self, a, out);
-	return rc;
+	return rc == 0 ? dynamodb_read_facts(self, a, out, e) : rc;
 }
 
 /* Is it the append named `mark` that the bundle has seen last? */

@@ -40,10 +40,10 @@ dynamodb_take_facts(const struct json *item, struct arena *a, struct bundle *b);
 int dynamodb_take_notes(const struct json *item, struct arena *a,
 			struct store_notes *out, struct error *e);
 
-/* Into the files of a bundle that was read.  Facts are a help, not the truth:
- * what cannot be read is learned again. */
-void dynamodb_read_facts(const struct dynamodb *db, struct arena *a,
-			 struct bundle *b);
+/* Into the files of a bundle that was read.  All or an error: with some of
+ * them missing the bundle would get another layout and another ETag. */
+int dynamodb_read_facts(const struct dynamodb *db, struct arena *a,
+			struct bundle *b, struct error *e);
 int
 dynamodb_read_notes(const struct dynamodb *db, const char *id, struct arena *a,
 		    struct store_notes *out, struct error *e);

@@ -138,6 +138,25 @@ def test_what_is_learned_stands_beside_the_bundle(stored, store, origin):
     assert int(again.headers["Content-Length"]) == len(first.bytes)
 
 
+@pytest.mark.parametrize("fault", ["left out", "500"])
+def test_what_was_learned_is_asked_for_until_it_comes(stored, store, proxy,
+                                                      origin, fault):
+    """Or the bundle would have another ETag, and no download be resumed."""
+    files = [origin.file(f"asked/{i}.jpg", size=500) for i in range(120)]
+    bundle = stored.create([f.entry() for f in files])
+    stored.fetch(bundle).well()
+    pools.wait_until(lambda: store.rows(bundle["id"]) == 4, "the facts")
+    etag = stored.fetch(bundle).headers["ETag"]
+    keys = [{"id": {"S": f"{bundle['id']}/facts/{i}"}} for i in range(2)]
+    answer = {"Responses": {store.table: []},
+              "UnprocessedKeys": {store.table: {"Keys": keys}}}
+    proxy.play({"operation": "BatchGetItem", "times": 2, **(
+        {"status": 500} if fault == "500" else
+        {"status": 200, "body": json.dumps(answer)})})
+    assert stored.fetch(bundle).headers["ETag"] == etag
+    assert proxy.play().count("BatchGetItem") == 3
+
+
 def test_what_the_ttl_has_left_behind_is_gone(stored, store):
     """It never deletes what is years old, and may be days late."""
     bundle = stored.create([])
