@@ -207,9 +207,11 @@ ask(struct transfer_engine *t, const struct transfer_call *call,
 	rc = transfer_exchange(t, call, TIMEOUT_MS, a, &status, answer, NULL,
 			       NULL, 0, e);
 	arena_free(a);
-	if (rc == 0 && status != 200)
-		return error_set(e, ERROR_UNAVAILABLE,
-				 "The credential service answered %d", status);
+	if (rc == 0 && status != 200) {
+		rc = error_set(e, ERROR_UNAVAILABLE,
+			       "The credential service answered %d", status);
+		e->http_status = status;
+	}
 	return rc;
 }
 
@@ -361,8 +363,12 @@ from_metadata(const struct config *c, struct transfer_engine *t,
 	rc = -1;
 	buf_reset(&url);
 	buf_printf(&url, "%.*s" METADATA_ROLE, (int)n, host);
-	if (metadata_get(t, buf_str(&url), buf_str(&token), &answer, e) != 0)
+	if (metadata_get(t, buf_str(&url), buf_str(&token), &answer, e) != 0) {
+		/* A machine that was given no role has no keys. */
+		if (e->http_status == 404)
+			rc = 0;
 		goto out;
+	}
 	buf_put(&url, answer.data, strcspn(buf_str(&answer), "\r\n"));
 	if (metadata_get(t, buf_str(&url), buf_str(&token), &answer, e) == 0)
 		rc = take_document(&answer, out, e);
@@ -503,8 +509,17 @@ credentials_prepare(const struct config *c)
 	struct credentials keys;
 	struct error e;
 
-	if (shared_map() == 0 && run_chain(c, NULL, &keys, &e) > 0)
+	if (shared_map() != 0)
+		return;
+	if (run_chain(c, NULL, &keys, &e) > 0) {
 		publish(&keys, 1, (int64_t)time(NULL));
+	} else {
+		/* Those of the settings before must not live on. */
+		shared_lock();
+		explicit_bzero(&shared->keys, sizeof(shared->keys));
+		shared->state = CHAIN_UNKNOWN;
+		pthread_mutex_unlock(&shared->lock);
+	}
 	explicit_bzero(&keys, sizeof(keys));
 }
 

@@ -6,10 +6,12 @@ keys were found is read from what S3 is then asked with.
 """
 
 import json
+import signal
 import time
 
 import judges
 import network
+import pool as pools
 import pytest
 import scripted
 
@@ -288,6 +290,35 @@ def test_no_metadata_service_means_no_keys(serve, s3, play):
     gone.stop()
     read(serve(**imds(gone)))
     assert key_of(s3.asked[-1]) == ""
+
+
+def test_a_machine_without_a_role_has_no_keys(serve, s3, play):
+    """EC2 gives it a session all the same; public buckets can be read."""
+    metadata = Metadata()
+    server = play(lambda asked: (404, {}, b"") if asked.target == ROLE
+                  else metadata(asked))
+    read(serve(**imds(server)))
+    assert key_of(s3.asked[-1]) == ""
+    assert server.asked[-1].target == ROLE
+
+
+@pytest.mark.parametrize("left, key", [(False, ""), (True, "AKIDIMDS")])
+def test_keys_that_are_taken_out_are_gone_after_a_reload(
+        make_service, s3, play, tmp_path, left, key):
+    path = tmp_path / "settings"
+    others = imds(play(Metadata(document("AKIDIMDS")))) if left else {}
+    path.write_text("AWS_ACCESS_KEY_ID=AKIDOLD\n"
+                    f"AWS_SECRET_ACCESS_KEY={SECRET}\n")
+    service = make_service(path, AWS_ENDPOINT_URL_S3=s3.url, **others)
+    read(service)
+    assert key_of(s3.asked[-1]) == "AKIDOLD"
+    before = set(service.pool.workers())
+    path.write_text("")
+    service.pool.signal(signal.SIGHUP)
+    pools.wait_until(lambda: service.pool.workers() and not before & set(
+        service.pool.workers()), "new workers")
+    read(service)
+    assert key_of(s3.asked[-1]) == key
 
 
 def test_https_may_be_far(serve):
