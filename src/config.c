@@ -197,9 +197,11 @@ check_table_name(const struct config *c, struct error *e)
 		    : sql_table_valid(name, c->db_interface == DB_POSTGRES))
 		return 0;
 	return error_set(e, ERROR_INPUT,
-			 "TABLE_NAME: '%s' is no table's name; it takes "
-			 "letters, digits and _",
-			 name);
+			 "TABLE_NAME: '%.80s' is no table's name; it takes %s",
+			 name,
+			 c->db_interface == DB_DYNAMODB
+				 ? "3 to 255 letters, digits and _.-"
+				 : "up to 48 letters, digits, _ and -");
 }
 
 static int

@@ -177,7 +177,7 @@ const struct setting setting_table[] = {
 		  "SQLite file; auto is zipstream.db in STATE_DIR for sqlite, "
 		  "libpq's own defaults for postgres." },
 	{ .name = "TABLE_NAME",
-	  TEXT(table_name, 48),
+	  TEXT(table_name, 255),
 	  .min = 1,
 	  .value = "bundles",
 	  .text = "The table of bundles; other tables' names are made from "

@@ -54,6 +54,17 @@ def test_init_needs_only_to_read_when_all_is_there(stored, store, proxy):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("length", [3, 49, 255])
+def test_a_table_may_have_any_name_that_dynamodb_knows(make_service, store,
+                                                       length):
+    """CloudFormation makes long ones."""
+    name = ("x.-_Y" * 51)[:length]
+    service = make_service(**{**store.settings, "TABLE_NAME": name})
+    bundle = service.create([{"src": SRC, "dst": "a"}])
+    assert service.get(path(bundle)).json() == bundle
+    assert name in store.client.list_tables()["TableNames"]
+
+
 def test_items_of_the_node_service_go_on_working(stored, store, origin):
     files = [origin.file(f"node/{i}") for i in range(3)]
     id_, secret = str(uuid.uuid4()), str(uuid.uuid4())

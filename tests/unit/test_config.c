@@ -263,9 +263,9 @@ names_the_setting_and_what_it_takes(void **state)
 		{ "MANIFEST_ALLOW=https://a:99999/", "MANIFEST_ALLOW takes" },
 		{ "AWS_ENDPOINT_URL=ftp://x", "an http:// or https:// URL" },
 		{ "AWS_ENDPOINT_URL=http://:80", "AWS_ENDPOINT_URL takes an" },
-		{ "TABLE_NAME=123456789 123456789 123456789 123456789 1234567"
+		{ "TABLE_NAME=123456789_123456789_123456789_123456789_1234567"
 		  "89",
-		  "text of 1 to 48 bytes" },
+		  "up to 48 letters" },
 		{ "BASE_PATH=\"a\\nb\"", "BASE_PATH takes text" },
 		{ "DB_INTERFACE=mysql", "sqlite, postgres, dynamodb, or auto" },
 	};
