@@ -35,6 +35,9 @@ url_parse(struct arena *a, const char *text, struct url *u, struct error *e);
 int url_resolve(struct arena *a, const struct url *base, const char *location,
 		struct url *u, struct error *e);
 char *url_format(struct arena *a, const struct url *u);
+/* "host" or "host:port", as libcurl sends it: the scheme's own port is not
+ * named. */
+const char *url_authority(struct arena *a, const struct url *u);
 
 /* Is the host an address in any spelling that resolvers take: dotted, one
  * number, octal, hex, bracketed IPv6, with a trailing dot? */

@@ -11,6 +11,7 @@
 #include "crypto.h"
 #include "sigv4.h"
 #include "stats.h"
+#include "url.h"
 
 #define LOG_MODULE "dynamodb"
 #include "log.h"
@@ -72,21 +73,29 @@ dynamodb_error(const char *text, size_t n, char *name, size_t name_size,
 }
 
 /* "https://dynamodb.us-west-2.amazonaws.com", or the operator's own. */
-static const char *
-endpoint(const struct config *c, struct arena *a)
+static int
+endpoint(const struct config *c, struct arena *a, struct url *u)
 {
 	const char *custom = c->aws_endpoint_url_dynamodb[0] != '\0'
 				     ? c->aws_endpoint_url_dynamodb
 				     : c->aws_endpoint_url;
 	const char *suffix = strncmp(c->aws_region, "cn-", 3) == 0 ? ".cn" : "";
-	size_t n = strlen(custom);
 
-	while (n > 0 && custom[n - 1] == '/')
+	if (custom[0] == '\0')
+		custom = arena_printf(a, "https://dynamodb.%s.amazonaws.com%s",
+				      c->aws_region, suffix);
+	return custom == NULL ? -1 : url_parse(a, custom, u, NULL);
+}
+
+/* Without the slashes at its end, but for one. */
+static const char *
+endpoint_path(struct arena *a, const struct url *u)
+{
+	size_t n = strlen(u->path);
+
+	while (n > 0 && u->path[n - 1] == '/')
 		n--;
-	if (n > 0)
-		return arena_strndup(a, custom, n);
-	return arena_printf(a, "https://dynamodb.%s.amazonaws.com%s",
-			    c->aws_region, suffix);
+	return arena_printf(a, "%.*s/", (int)n, u->path);
 }
 
 /* Signs for this moment; a retry is signed anew. */
@@ -95,13 +104,12 @@ prepare(const struct dynamodb *db, struct arena *a, const char *operation,
 	const struct buf *body, struct transfer_call *call, struct error *e)
 {
 	struct credentials *keys = arena_alloc(a, sizeof(*keys));
-	const char *base = endpoint(db->config, a);
+	struct url u;
 	unsigned char sum[SHA256_BYTES];
 	struct sigv4_pair signed_headers[2] = {
 		{ "content-type", CONTENT_TYPE }, { "x-amz-target", NULL }
 	};
 	struct sigv4_request r = { .method = "POST",
-				   .path = "/",
 				   .headers = signed_headers,
 				   .header_count = 2,
 				   .region = db->config->aws_region,
@@ -113,7 +121,12 @@ prepare(const struct dynamodb *db, struct arena *a, const char *operation,
 
 	signed_headers[1].value =
 		arena_printf(a, "DynamoDB_20120810.%s", operation);
-	if (keys == NULL || base == NULL || date == NULL ||
+	if (endpoint(db->config, a, &u) != 0)
+		return dynamodb_away(e, "its address cannot be used");
+	/* What is signed must be what libcurl sends. */
+	r.host = url_authority(a, &u);
+	r.path = endpoint_path(a, &u);
+	if (keys == NULL || r.host == NULL || r.path == NULL || date == NULL ||
 	    signed_headers[1].value == NULL)
 		return error_memory(e);
 	found = credentials_get(db->config, db->engine, keys, e);
@@ -121,7 +134,6 @@ prepare(const struct dynamodb *db, struct arena *a, const char *operation,
 		error_set(e, ERROR_UNAVAILABLE, "The store is not available");
 	if (found <= 0)
 		return error_cause(e, "DynamoDB needs AWS credentials");
-	r.host = strstr(base, "://") != NULL ? strstr(base, "://") + 3 : base;
 	r.access_key = keys->access_key;
 	r.secret_key = keys->secret_key;
 	r.token = keys->token;
@@ -135,7 +147,7 @@ prepare(const struct dynamodb *db, struct arena *a, const char *operation,
 	}
 	*call = (struct transfer_call){
 		.method = "POST",
-		.url = arena_printf(a, "%s/", base),
+		.url = arena_printf(a, "%s://%s%s", u.scheme, r.host, r.path),
 		.body = body->data,
 		.body_len = body->len,
 		.trusted = true,

@@ -16,6 +16,7 @@
 #include "credentials.h"
 #include "crypto.h"
 #include "http.h"
+#include "url.h"
 
 #define EMPTY_SHA256                                                           \
 	"e3b0c44298fc1c149afbf4c8996fb924"                                     \
@@ -104,6 +105,27 @@ is_dns_label(const char *bucket)
 	return true;
 }
 
+/* The operator's own server, perhaps below a path; what is signed must be what
+ * libcurl sends. */
+static int
+custom_endpoint(struct arena *a, const char *text, const char **base,
+		const char **host, const char **prefix)
+{
+	struct url u;
+	size_t n;
+
+	if (url_parse(a, text, &u, NULL) != 0)
+		return -1;
+	*host = url_authority(a, &u);
+	for (n = strlen(u.path); n > 0 && u.path[n - 1] == '/'; n--)
+		continue;
+	*prefix = http_decode(a, u.path, n, false, &n);
+	if (*host == NULL || *prefix == NULL)
+		return -1;
+	*base = arena_printf(a, "%s://%s", u.scheme, *host);
+	return *base != NULL ? 0 : -1;
+}
+
 /* Scheme and host of the endpoint; `path` is what stands before the key. */
 static int
 endpoint(const struct config *c, struct arena *a, const struct s3_object *o,
@@ -116,16 +138,11 @@ endpoint(const struct config *c, struct arena *a, const struct s3_object *o,
 	bool by_path = custom[0] != '\0' || c->s3_path_style ||
 		       !is_dns_label(o->bucket);
 	const char *suffix = strncmp(region, "cn-", 3) == 0 ? ".cn" : "";
-	size_t n;
+	const char *prefix = "";
 
-	*path = by_path ? arena_printf(a, "/%s/", o->bucket) : "/";
 	if (custom[0] != '\0') {
-		n = strlen(custom);
-		while (n > 0 && custom[n - 1] == '/')
-			n--;
-		*base = arena_strndup(a, custom, n);
-		*host = *base != NULL ? strstr(*base, "://") : NULL;
-		*host = *host != NULL ? *host + 3 : *base;
+		if (custom_endpoint(a, custom, base, host, &prefix) != 0)
+			return -1;
 	} else {
 		*host = by_path ? arena_printf(a, "s3.%s.amazonaws.com%s",
 					       region, suffix)
@@ -133,6 +150,7 @@ endpoint(const struct config *c, struct arena *a, const struct s3_object *o,
 					       o->bucket, region, suffix);
 		*base = arena_printf(a, "https://%s", *host);
 	}
+	*path = by_path ? arena_printf(a, "%s/%s/", prefix, o->bucket) : "/";
 	return *base != NULL && *host != NULL && *path != NULL ? 0 : -1;
 }
 
@@ -192,7 +210,8 @@ s3_prepare(const struct config *c, struct transfer_engine *t, struct arena *a,
 	buf_init(&url, 16384);
 	if (keys == NULL ||
 	    endpoint(c, a, &what->object, region, &base, &r.host, &before) != 0)
-		return error_memory(e);
+		return error_set(e, ERROR_INTERNAL,
+				 "S3's address cannot be used");
 	found = credentials_get(c, t, keys, e);
 	if (found < 0)
 		goto out;

@@ -360,6 +360,13 @@ url_format(struct arena *a, const struct url *u)
 			    u->path, mark, query);
 }
 
+const char *
+url_authority(struct arena *a, const struct url *u)
+{
+	return u->port < 0 ? u->host
+			   : arena_printf(a, "%s:%d", u->host, u->port);
+}
+
 /*
  * As the WHATWG's URL standard has it: a name whose last label is a number,
  * decimal or "0x" and hex digits, is an IPv4 address in some spelling or

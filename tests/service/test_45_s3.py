@@ -13,6 +13,7 @@ import botocore.session
 import conftest
 import content
 import judges
+import network
 import object_store
 import pytest
 import requests
@@ -244,6 +245,29 @@ def play():
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.mark.parametrize("url", [
+    "http://127.0.0.1:80", "http://LocalHost", "http://127.0.0.1:8080/a/b c/"
+    .replace(" ", "%20"), "http://127.0.0.1:8080//"])
+def test_what_is_signed_is_what_is_sent(make_service, url):
+    """A port that goes without saying, capitals, a path of its own."""
+    bucket = Bucket()
+    bucket.object = lambda key, asked: (200, {"ETag": '"1"'}, b"object")
+    bucket.objects = {"odd-keys/a": b"", "a": b"", "b%20c/odd-keys/a": b""}
+
+    def body():
+        server = scripted.Scripted(
+            bucket, ("127.0.0.1", 8080 if ":8080" in url else 80))
+        got = make_service(
+            AWS_ENDPOINT_URL_S3=url, AWS_REGION=REGION, AWS_ACCESS_KEY_ID=KEY,
+            AWS_SECRET_ACCESS_KEY=SECRET).zip([entry("a")])
+        server.stop()
+        return got, server.asked[-1].target
+
+    got, target = network.apart(body)
+    judges.check(got.well(), {"a": b"object"})
+    assert target == ("/a/b%20c" if "%" in url else "") + "/odd-keys/a"
 
 
 @pytest.mark.parametrize("status, code", [

@@ -81,6 +81,12 @@ test_addresses(void **state)
 		  "http://localhost:9000/bucket/a", 0 },
 		{ "us-west-2", "http://localhost:9000//", "s3://bucket//a",
 		  "http://localhost:9000/bucket//a", 0 },
+		{ "us-west-2", "HTTPS://MinIO.example:443", "s3://bucket/a",
+		  "https://minio.example/bucket/a", 0 },
+		{ "us-west-2", "http://my_minio:80/s%20/3/", "s3://bucket/a",
+		  "http://my_minio/s%20/3/bucket/a", 0 },
+		{ "us-west-2", "http://[::1]:9000", "s3://bucket/a",
+		  "http://[::1]:9000/bucket/a", 0 },
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
