@@ -28,8 +28,15 @@ static const char *const passing[] = {
 	"08", "25", "28", "3D", "40", "53", "55", "57", "58", "42P01", "42703",
 };
 
+/* What may be a list, an element for each host. */
+static const char *const listed[] = { "host", "hostaddr", "port" };
+#define LISTED (sizeof(listed) / sizeof(listed[0]))
+
 struct postgres {
 	const char *cnxn;
+	char *lists[LISTED]; /* NULL: not given */
+	unsigned hosts;
+	unsigned first; /* the one that is tried first */
 	int64_t timeout_ms;
 	int64_t patience_ms; /* for one answer of the server */
 	int64_t deadline;
@@ -318,16 +325,62 @@ ignore_notice(void *arg, const char *message)
 	(void)message;
 }
 
+/* "a,b,c" from its element number `first` on: "b,c,a". */
+static char *
+rotated(const char *list, unsigned first)
+{
+	const char *rest = list;
+	struct buf out;
+
+	for (; first > 0 && rest != NULL; first--) {
+		rest = strchr(rest, ',');
+		rest += rest != NULL;
+	}
+	buf_init(&out, SIZE_MAX / 2);
+	if (rest == NULL || rest == list)
+		buf_puts(&out, list);
+	else
+		buf_printf(&out, "%s,%.*s", rest, (int)(rest - list - 1), list);
+	if (!buf_failed(&out))
+		return out.data;
+	buf_free(&out);
+	return NULL;
+}
+
+static PGconn *
+begin_connect(const struct postgres *p)
+{
+	/* What stands behind "dbname" overrides what is in it. */
+	const char *keys[3 + LISTED + 1] = { "dbname", "client_encoding",
+					     "fallback_application_name" };
+	const char *values[3 + LISTED + 1] = { p->cnxn, "UTF8", "zipstream" };
+	char *lists[LISTED] = { NULL };
+	PGconn *conn = NULL;
+	size_t i, n = 3;
+
+	for (i = 0; i < LISTED; i++) {
+		if (p->lists[i] == NULL)
+			continue;
+		lists[i] = rotated(p->lists[i], p->first);
+		if (lists[i] == NULL)
+			goto out;
+		keys[n] = listed[i];
+		values[n++] = lists[i];
+	}
+	conn = PQconnectStartParams(keys, values, 1);
+out:
+	for (i = 0; i < LISTED; i++)
+		free(lists[i]);
+	return conn;
+}
+
 /* PQconnectPoll's rule: wait as it last said, beginning with "writing". */
 static int
-connect_server(struct postgres *p, struct error *e)
+try_connect(struct postgres *p, struct error *e)
 {
-	const char *const keys[] = { "dbname", "client_encoding",
-				     "fallback_application_name", NULL };
-	const char *const values[] = { p->cnxn, "UTF8", "zipstream", NULL };
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 
-	p->conn = PQconnectStartParams(keys, values, 1);
+	p->conn = begin_connect(p);
 	if (p->conn == NULL)
 		return error_memory(e);
 	if (PQstatus(p->conn) == CONNECTION_BAD)
@@ -343,6 +396,32 @@ connect_server(struct postgres *p, struct error *e)
 	}
 	PQsetnonblocking(p->conn, 1);
 	return 0;
+}
+
+/*
+ * libpq's own time-out, after which it goes on to the next host, does not
+ * work with PQconnectPoll: a machine that is silent would be waited for to the
+ * end.  So each host may use up a part of the time, and then another one goes
+ * first, also when this process connects again.
+ */
+static int
+connect_server(struct postgres *p, struct error *e)
+{
+	int64_t end = p->deadline, now;
+	unsigned left = p->hosts;
+	int failed;
+
+	do {
+		now = stats_now_ms();
+		p->deadline = now + (end - now) / left;
+		failed = try_connect(p, e);
+		if (failed && left > 1 && stats_now_ms() >= p->deadline)
+			p->first = (p->first + 1) % p->hosts;
+		else
+			left = 1;
+	} while (--left > 0);
+	p->deadline = end;
+	return failed;
 }
 
 /* Between transactions a server says nothing but good-bye. */
@@ -402,37 +481,64 @@ postgres_finish(struct postgres *p, int failed, struct error *e)
  * of it the host's name: neither may reach a log.
  */
 static int
-check_cnxn(const char *cnxn, struct error *e)
+check_cnxn(const PQconninfoOption *options, struct error *e)
 {
-	PQconninfoOption *options = PQconninfoParse(cnxn, NULL), *o;
+	const PQconninfoOption *o;
 	bool good = options != NULL;
 
 	for (o = options; good && o->keyword != NULL; o++)
 		if (strcmp(o->keyword, "host") == 0 && o->val != NULL &&
 		    *o->val != '/' && *o->val != '@')
 			good = strchr(o->val, '@') == NULL;
-	PQconninfoFree(options);
 	if (good)
 		return 0;
 	return error_set(e, ERROR_INTERNAL,
 			 "DB_CNXN is no PostgreSQL URI or connection string");
 }
 
+/* Keeps the lists of hosts, if there are several. */
+static int
+take_hosts(struct postgres *p, const PQconninfoOption *o)
+{
+	unsigned n;
+
+	p->hosts = 1;
+	for (; o->keyword != NULL; o++)
+		for (size_t i = 0; i < LISTED && o->val != NULL; i++) {
+			if (strcmp(o->keyword, listed[i]) != 0 ||
+			    strchr(o->val, ',') == NULL)
+				continue;
+			p->lists[i] = strdup(o->val);
+			if (p->lists[i] == NULL)
+				return -1;
+			n = 1;
+			for (const char *c = o->val; *c != '\0'; c++)
+				n += *c == ',';
+			p->hosts = n > p->hosts ? n : p->hosts;
+		}
+	return 0;
+}
+
 struct postgres *
 postgres_new(const char *cnxn, int64_t timeout_ms, struct error *e)
 {
-	struct postgres *p;
+	PQconninfoOption *options = PQconninfoParse(cnxn, NULL);
+	struct postgres *p = NULL;
 
-	if (check_cnxn(cnxn, e) == -1)
-		return NULL;
+	if (check_cnxn(options, e) == -1)
+		goto out;
 	p = calloc(1, sizeof(*p));
-	if (p == NULL) {
+	if (p == NULL || take_hosts(p, options) == -1) {
+		postgres_free(p);
+		p = NULL;
 		error_memory(e);
-		return NULL;
+		goto out;
 	}
 	p->cnxn = cnxn;
 	p->timeout_ms = timeout_ms;
 	p->patience_ms = timeout_ms;
+out:
+	PQconninfoFree(options);
 	return p;
 }
 
@@ -442,6 +548,8 @@ postgres_free(struct postgres *p)
 	if (p == NULL)
 		return;
 	postgres_hang_up(p);
+	for (size_t i = 0; i < LISTED; i++)
+		free(p->lists[i]);
 	free(p);
 }
 

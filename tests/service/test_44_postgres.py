@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import urllib.parse
@@ -93,6 +94,34 @@ def test_a_hundred_thousand_files(make_service, store, sanitized):
     if not sanitized:
         assert pools.memory_peak(worker) < 32 << 20
     service.call("DELETE", path(bundle))
+
+
+@direct
+def test_a_machine_that_is_silent_is_passed_over(make_service, store):
+    """As one that lost its power; the standby is the second in the list."""
+    folder = store.server.folder
+    name = store.settings["DB_CNXN"].split("user=")[1].split()[0]
+    with contextlib.ExitStack() as stack:
+        dead = [stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+                for _ in range(2)]
+        ports = ",".join(str(s.getsockname()[1]) for s in dead)
+        service = make_service(**{
+            **store.settings, "DB_TIMEOUT": "3s", "MAX_WORKERS": 1,
+            "DB_CNXN": f"host=127.0.0.1,127.0.0.1,{folder} user={name}"
+                       f" port={ports},5432 dbname=postgres"
+                       " target_session_attrs=read-write"})
+        bundle = service.create([])
+        began = time.monotonic()
+        for _ in range(5):
+            assert service.get(path(bundle)).json() == bundle
+        # Who was silent is not asked first again.
+        assert time.monotonic() - began < 1
+        store.server.stop()
+        try:
+            refused(service, bundle)
+        finally:
+            store.server.start()
+        recovered(service, bundle)
 
 
 def connections(store) -> int:
