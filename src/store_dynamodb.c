@@ -130,9 +130,10 @@ append(void *self, const char *id, const char *secret, const struct file *files,
 	dynamodb_begin(db, &body);
 	dynamodb_put_key(&body, id);
 	buf_puts(&body,
-		 ",\"UpdateExpression\":\"SET files=list_append(files,:f),"
-		 "lastAppend=:k\",\"ConditionExpression\":\"secret=:s AND "
-		 "expirationDate>:t AND size(files)<=:m AND "
+		 ",\"UpdateExpression\":\"SET files=list_append("
+		 "if_not_exists(files,:e),:f),lastAppend=:k\","
+		 "\"ConditionExpression\":\"secret=:s AND expirationDate>:t "
+		 "AND (attribute_not_exists(files) OR size(files)<=:m) AND "
 		 "(attribute_not_exists(lastAppend) OR lastAppend<>:k)\","
 		 "\"ExpressionAttributeValues\":{");
 	dynamodb_put_s(&body, ":k", mark);
@@ -142,7 +143,8 @@ append(void *self, const char *id, const char *secret, const struct file *files,
 	dynamodb_put_n(&body, ":t", (int64_t)time(NULL));
 	buf_puts(&body, ",");
 	dynamodb_put_n(&body, ":m", db->config->max_files - (int64_t)n);
-	buf_puts(&body, ",\":f\":");
+	/* The Node service may have kept a bundle without any. */
+	buf_puts(&body, ",\":e\":{\"L\":[]},\":f\":");
 	dynamodb_put_files(&body, files, n);
 	buf_puts(&body, "}}");
 	rc = call_bounded(db, "UpdateItem", &body, &end, e);

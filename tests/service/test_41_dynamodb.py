@@ -89,6 +89,19 @@ def test_items_of_the_node_service_go_on_working(stored, store, origin):
     assert store.rows(id_) == 0
 
 
+def test_files_are_appended_to_an_item_without_any(stored, store):
+    id_ = str(uuid.uuid4())
+    store.put({"id": {"S": id_}, "secret": {"S": id_},
+               "filename": {"S": "a.zip"},
+               "expirationDate": {"N": str(int(time.time()) + 3600)}})
+    assert stored.get(f"/{id_}/{id_}").json()["files"] == []
+    for name in "ab":
+        answer = stored.call("PUT", f"/{id_}/{id_}", json={
+            "files": [{"src": SRC + name, "dst": name}]})
+        assert answer.status_code == 200, answer.text
+    assert [f["dst"] for f in answer.json()["files"]] == ["a", "b"]
+
+
 def test_names_of_the_node_service_become_safe(stored, store, origin):
     """It had other rules for them, and items without any."""
     names = {None: "node/0", "": "node/1", "../up": "file 3", "/root": "root",

@@ -104,6 +104,20 @@ def test_what_is_odd_is_left_out_and_named(stored, store, node):
         assert answer.status_code == status, row
 
 
+@pytest.mark.parametrize("end, status", [("infinity", 200),
+                                         ("-infinity", 404)])
+def test_dates_without_an_end(stored, store, node, end, status):
+    """One of them must not keep the others from coming over."""
+    row = node.add([{"src": "http://example.com/a", "dst": "a"}])
+    store.execute(f"UPDATE node_bundles SET expirationdate = '{end}'")
+    other = node.add([])
+    done = take(stored, store)
+    assert done.returncode == 0, done.stderr
+    for bundle, wanted in ((row, status), (other, 200)):
+        answer = stored.get(f"/{bundle['id']}/{bundle['secret']}")
+        assert answer.status_code == wanted
+
+
 def test_empty_bundles_and_names(stored, store, node):
     bare = node.add([], filename="")
     assert take(stored, store).returncode == 0
