@@ -37,6 +37,17 @@ take_holes(size_t n)
 }
 
 void
+heap_open(void)
+{
+	void **p;
+
+	while ((p = taken) != NULL) {
+		taken = *p;
+		free(p);
+	}
+}
+
+void
 heap_seal(void)
 {
 	/* The end is to be fresh, too. */
@@ -47,6 +58,11 @@ heap_seal(void)
 		take_holes(n);
 }
 #else
+void
+heap_open(void)
+{
+}
+
 void
 heap_seal(void)
 {

@@ -317,8 +317,10 @@ reload(struct pool *p)
 
 	p->reload = false;
 	notify_reloading();
+	heap_open();
 	if (load_again(p, &fresh, &e) == -1) {
 		log_error("the settings stay as they were: %s", e.text);
+		heap_seal();
 		notify_ready();
 		return;
 	}

@@ -279,6 +279,7 @@ struct dst_set {
 	size_t cap;
 	size_t used;
 	size_t folders;
+	char *line; /* for a name whose folders are renamed */
 	uint64_t base[2];
 };
 
@@ -468,29 +469,27 @@ struct place {
  * A file `t` has the name of the folder of n bytes at `p`: every name below
  * that folder goes to "folder (2)", or the next number that no file has.
  */
-static const char *
-alias_folder(struct dst_set *set, struct taken *t, const char *name, size_t n,
-	     const struct place *p, struct error *e)
+static struct taken *
+alias_folder(struct dst_set *set, struct taken *t, const char *s, size_t n,
+	     struct place *p, char *segment, size_t *len, struct error *e)
 {
-	char segment[SEGMENT_MAX];
 	uint32_t number = t->alias != 0 ? t->alias : 2;
 	struct taken *other;
-	struct key k;
-	size_t len;
 
 	for (;; number++) {
-		len = number_segment(segment, name + p->at, n, n, number);
-		k = p->parent;
-		if (key_fold(set, &k, segment, len) != 0) {
+		*len = number_segment(segment, s, n, n, number);
+		p->folder = p->parent;
+		if (key_fold(set, &p->folder, segment, *len) != 0) {
+			*len = 0;
 			error_memory(e);
 			return NULL;
 		}
-		other = find(set, &k);
+		other = find(set, &p->folder);
 		if (other == NULL || is_folder(other))
 			break;
 	}
 	t->alias = number;
-	return replace(set, name, p->at, n, segment, len, e);
+	return other;
 }
 
 static int
@@ -504,6 +503,48 @@ take_folder(struct dst_set *set, const struct key *k, struct error *e)
 	return insert(set, k, a_folder) == 0 ? 0 : error_memory(e);
 }
 
+/* Adds n bytes to the line, of which `at` are written. */
+static int
+append(struct dst_set *set, size_t *at, const char *s, size_t n,
+       struct error *e)
+{
+	if (n > NAME_MAX_BYTES - *at)
+		return error_set(e, ERROR_INPUT,
+				 "must not be longer than %d bytes",
+				 NAME_MAX_BYTES);
+	memcpy(set->line + *at, s, n);
+	*at += n;
+	return 0;
+}
+
+/* One folder of n bytes at `s`: takes it and writes it to the line. */
+static int
+step_down(struct dst_set *set, const char *s, size_t n, struct place *p,
+	  bool *renamed, struct error *e)
+{
+	char segment[SEGMENT_MAX];
+	struct taken *t;
+
+	p->folder = p->parent;
+	if (key_fold(set, &p->folder, s, n) != 0)
+		return error_memory(e);
+	t = find(set, &p->folder);
+	if (t != NULL && !is_folder(t)) {
+		t = alias_folder(set, t, s, n, p, segment, &n, e);
+		if (n == 0)
+			return -1;
+		s = segment;
+		*renamed = true;
+	}
+	if (t == NULL && take_folder(set, &p->folder, e) != 0)
+		return -1;
+	p->parent = p->folder;
+	key_feed(set, &p->parent, "/", 1);
+	return append(set, &p->at, s, n, e) == 0
+		       ? append(set, &p->at, "/", 1, e)
+		       : -1;
+}
+
 /*
  * Takes the folders of `name`; *p then leads on to its last segment.
  * Returns the name, changed where a folder had to be.
@@ -512,30 +553,28 @@ static const char *
 take_folders(struct dst_set *set, const char *name, struct place *p,
 	     struct error *e)
 {
-	const char *slash;
+	const char *s = name, *slash;
+	bool renamed = false;
+	size_t end;
 
-	while ((slash = strchr(name + p->at, '/')) != NULL) {
-		size_t n = (size_t)(slash - name) - p->at;
-		struct taken *t;
-
-		p->folder = p->parent;
-		if (key_fold(set, &p->folder, name + p->at, n) != 0) {
-			error_memory(e);
-			return NULL;
-		}
-		t = find(set, &p->folder);
-		if (t != NULL && !is_folder(t)) {
-			name = alias_folder(set, t, name, n, p, e);
-			if (name == NULL)
-				return NULL;
-			continue;
-		}
-		if (t == NULL && take_folder(set, &p->folder, e) != 0)
-			return NULL;
-		p->parent = p->folder;
-		key_feed(set, &p->parent, "/", 1);
-		p->at += n + 1;
+	if (set->line == NULL)
+		set->line = arena_alloc(set->arena, NAME_MAX_BYTES + 1);
+	if (set->line == NULL) {
+		error_memory(e);
+		return NULL;
 	}
+	for (; (slash = strchr(s, '/')) != NULL; s = slash + 1) {
+		if (step_down(set, s, (size_t)(slash - s), p, &renamed, e) != 0)
+			return NULL;
+	}
+	if (!renamed)
+		return name;
+	end = p->at;
+	if (append(set, &end, s, strlen(s), e) != 0)
+		return NULL;
+	name = arena_strndup(set->arena, set->line, end);
+	if (name == NULL)
+		error_memory(e);
 	return name;
 }
 

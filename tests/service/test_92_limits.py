@@ -4,6 +4,9 @@ over it is not taken in first."""
 
 import contextlib
 import os
+import pathlib
+import re
+import signal
 import socket
 
 import pytest
@@ -255,3 +258,37 @@ def test_worker_of_little_memory_looks_up_many_names(tmp_path, origin,
         finally:
             service.kill()
     assert set(server.asked) == set(names)
+
+
+# -- memory -------------------------------------------------------------------
+
+
+def high_water(service) -> int:
+    """Of the hungriest worker, in bytes."""
+    return max(int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(
+        f"/proc/{pid}/status").read_text())[1]) << 10
+        for pid in service.pool.workers())
+
+
+def test_folders_that_files_stand_in_the_way_of(make_service, sanitized):
+    """d, d/d, d/d/d ...: each folder of each name has to be another."""
+    service = make_service()
+    service.create([{"src": SRC, "dst": "/".join("d" * i)}
+                    for i in range(1, 1000)])
+    assert sanitized or high_water(service) < 64 * MIB
+
+
+def test_reloading_again_and_again(make_service, sanitized):
+    """The pool's parent, whose memory is that of all workers, stays as large
+    as it is."""
+    service = make_service()
+    parent = pathlib.Path(f"/proc/{service.pool.process.pid}/statm")
+    weights = []
+    for i in range(30):
+        mark = service.pool.log().count("settings reloaded")
+        service.pool.signal(signal.SIGHUP)
+        wait_until(lambda: service.pool.log().count("settings reloaded")
+                   > mark, "the reload")
+        if i in (9, 29):
+            weights.append(int(parent.read_text().split()[1]) * 4096)
+    assert sanitized or weights[1] - weights[0] < 6 * MIB, weights
