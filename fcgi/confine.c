@@ -38,6 +38,9 @@ confine_ids(const struct config *c, uid_t *uid, gid_t *gid, struct error *e)
 	*gid = (gid_t)-1;
 	if (geteuid() != 0)
 		return 0;
+	if (c->user[0] == '\0' && c->group[0] != '\0')
+		return error_set(e, ERROR_INPUT,
+				 "RUN_GROUP: it needs RUN_USER");
 	if (c->user[0] != '\0') {
 		user = getpwnam(c->user);
 		if (user == NULL)

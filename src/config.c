@@ -70,7 +70,8 @@ refuse(const struct setting *s, const char *text, struct error *e)
 
 	buf_init(&takes, ERROR_TEXT_MAX);
 	setting_takes(s, &takes);
-	if (s->flags & SETTING_SECRET)
+	/* Before an '@' may stand a password. */
+	if (s->flags & SETTING_SECRET || strchr(text, '@') != NULL)
 		error_set(e, ERROR_INPUT, "%s takes %s", s->name,
 			  buf_str(&takes));
 	else

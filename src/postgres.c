@@ -60,9 +60,12 @@ static int
 lost(struct postgres *p, struct error *e)
 {
 	const char *why = PQerrorMessage(p->conn);
+	/* A value of DB_CNXN is quoted where it is invalid: with a '/' in the
+	 * password, that is the password's beginning. */
+	const char *end = strncmp(why, "invalid ", 8) == 0 ? "\n\"" : "\n";
 
 	store_away(e, "");
-	error_cause(e, "PostgreSQL: %.*s", (int)strcspn(why, "\n"), why);
+	error_cause(e, "PostgreSQL: %.*s", (int)strcspn(why, end), why);
 	postgres_hang_up(p);
 	return -1;
 }

@@ -78,7 +78,8 @@ def test_database_password_stays_out(tmp_path):
     for cnxn in (f"postgres://user:{DB_PASSWORD}@127.0.0.1:9/db",
                  f"host=127.0.0.1 port=9 user=u password={DB_PASSWORD}",
                  f"host=127.0.0.1 port=9 user=u password = '{DB_PASSWORD}'",
-                 f"postgres://u@127.0.0.1:9/db?password={DB_PASSWORD}"):
+                 f"postgres://u@127.0.0.1:9/db?password={DB_PASSWORD}",
+                 f"postgres://user:{DB_PASSWORD}/@127.0.0.1:9/db"):
         settings = {"DB_CNXN": cnxn, "DB_TIMEOUT": "1s",
                     "LOG_LEVEL": "debug", "API_KEYS": KEY, **AWS}
         for command in ("init", "purge", "config"):
@@ -95,6 +96,10 @@ def test_masked_in_a_message_about_the_setting(tmp_path):
                          settings={"API_KEYS": "a" * 5000 + KEY})
     assert done.returncode == 1 and "API_KEYS" in done.stderr
     assert KEY not in done.stderr
+    done = pools.program(tmp_path, "config", settings={
+        "SOURCE_PROXY": f"socks5://user:{USERINFO}@proxy:1080"})
+    assert done.returncode == 1 and "SOURCE_PROXY" in done.stderr
+    assert USERINFO not in done.stderr
 
 
 # -- the FastCGI socket -------------------------------------------------------

@@ -121,3 +121,11 @@ def test_every_worker_is_confined(service):
     pools.wait_until(confined, "no new privileges")
     for pid in service.pool.workers():
         assert core_limit(pid) == ["1", "1"]
+
+
+@needs_root
+def test_a_group_without_a_user_is_refused(tmp_path):
+    """Rather than that the workers stay root's."""
+    done = pools.program(tmp_path, "serve", "--listen", "unix:s",
+                         settings={"RUN_GROUP": "nogroup"})
+    assert done.returncode == 1 and "RUN_GROUP" in done.stderr
