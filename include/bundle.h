@@ -33,7 +33,7 @@ struct facts {
 	int64_t mtime;	/* unix seconds; BUNDLE_NO_TIME unknown */
 	uint32_t crc;	/* when has_crc */
 	bool has_crc;
-	const char *validator; /* strong ETag or Last-Modified, as sent */
+	const char *validator; /* ETag or Last-Modified, as sent */
 	const char *layout;    /* pinned method, plan.c's names; "" free */
 	/* CRC-32 of the first 64 MiB, 128 MiB, ...: 8 hex digits each */
 	const char *checkpoints;

@@ -41,4 +41,14 @@ int crypto_ca_load(const char *file, struct error *e);
 /* Puts the loaded store into an SSL_CTX (libcurl's hook passes it). */
 int crypto_ca_share(void *ssl_ctx);
 
+/*
+ * Did the peer end a TLS connection as it should, by close_notify, and not
+ * just TCP under it?  Only for connections whose SSL_CTX shares the loaded
+ * store; NULL without memory.  Connection and watch may be freed in any order.
+ */
+struct crypto_watch;
+struct crypto_watch *crypto_watch_close(void *ssl);
+bool crypto_watch_closed(const struct crypto_watch *w);
+void crypto_watch_free(struct crypto_watch *w);
+
 #endif

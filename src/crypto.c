@@ -18,6 +18,12 @@
 #define CA_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 
 static X509_STORE *ca_store;
+static int watch_index = -1; /* where a TLS connection keeps its watch */
+
+struct crypto_watch {
+	int users; /* the connection and who watches it, in any order */
+	bool closed;
+};
 
 struct crypto_sha256 {
 	EVP_MD_CTX *md;
@@ -110,6 +116,56 @@ crypto_random(void *p, size_t n)
 	return n <= 256 && getrandom(p, n, 0) == (ssize_t)n ? 0 : -1;
 }
 
+void
+crypto_watch_free(struct crypto_watch *w)
+{
+	if (w != NULL && --w->users == 0)
+		free(w);
+}
+
+static void
+connection_freed(void *ssl, void *watch, CRYPTO_EX_DATA *data, int index,
+		 long n, void *p)
+{
+	(void)ssl;
+	(void)data;
+	(void)index;
+	(void)n;
+	(void)p;
+	crypto_watch_free(watch);
+}
+
+static void
+on_tls_event(const SSL *ssl, int where, int alert)
+{
+	struct crypto_watch *w = SSL_get_ex_data(ssl, watch_index);
+
+	if (w != NULL && where == SSL_CB_READ_ALERT &&
+	    (alert & 0xff) == SSL_AD_CLOSE_NOTIFY)
+		w->closed = true;
+}
+
+struct crypto_watch *
+crypto_watch_close(void *ssl)
+{
+	struct crypto_watch *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	w->users = 2;
+	crypto_watch_free(SSL_get_ex_data(ssl, watch_index));
+	if (SSL_set_ex_data(ssl, watch_index, w) == 1)
+		return w;
+	free(w);
+	return NULL;
+}
+
+bool
+crypto_watch_closed(const struct crypto_watch *w)
+{
+	return w->closed;
+}
+
 int
 crypto_ca_load(const char *file, struct error *e)
 {
@@ -128,6 +184,9 @@ crypto_ca_load(const char *file, struct error *e)
 	ERR_clear_error();
 	X509_STORE_free(ca_store);
 	ca_store = store;
+	if (watch_index == -1)
+		watch_index = SSL_get_ex_new_index(0, NULL, NULL, NULL,
+						   connection_freed);
 	return 0;
 }
 
@@ -137,5 +196,6 @@ crypto_ca_share(void *ssl_ctx)
 	if (ca_store == NULL)
 		return -1;
 	SSL_CTX_set1_cert_store(ssl_ctx, ca_store);
+	SSL_CTX_set_info_callback(ssl_ctx, on_tls_event);
 	return 0;
 }

@@ -27,21 +27,45 @@ item_validator(const struct item *i)
 		       : "";
 }
 
-/* A strong entity tag, else the date. */
+/* RFC 9110, section 8.8.2.2: within the second that it names, a file may have
+ * been written once more. */
+static bool
+date_proves(const struct transfer_head *h)
+{
+	const char *now = h->get(h, "Date");
+
+	return now == NULL ||
+	       http_date_parse(now) > http_date_parse(h->last_modified);
+}
+
+/* The entity tag, be it weak; else the date. */
 static const char *
 head_validator(const struct transfer_head *h)
 {
-	return h->etag[0] == '"' ? h->etag : h->last_modified;
+	if (h->etag[0] != '\0')
+		return h->etag;
+	return date_proves(h) ? h->last_modified : "";
+}
+
+/* RFC 9110, section 8.8.3.2: the weak comparison of a weak tag. */
+static bool
+same_tag(const char *expected, const char *actual)
+{
+	if (strncmp(expected, "W/", 2) == 0) {
+		expected += 2;
+		actual += strncmp(actual, "W/", 2) == 0 ? 2 : 0;
+	}
+	return strcmp(expected, actual) == 0;
 }
 
 static bool
 same_version(const struct item *i, const struct transfer_head *h)
 {
 	const char *expected = item_validator(i);
-	bool tag = expected[0] == '"';
+	bool tag = expected[0] == '"' || strncmp(expected, "W/", 2) == 0;
 	const char *actual = tag ? h->etag : h->last_modified;
 
-	if (expected[0] == '\0' || strcmp(actual, expected) == 0)
+	if (expected[0] == '\0' || same_tag(expected, actual))
 		return true;
 	/* RFC 9110, section 15.3.7: a 206 to an If-Range need not repeat the
 	 * date, and would be a 200 if it were another. */
@@ -157,7 +181,17 @@ accept_body(struct item *i, const struct transfer_head *h)
 		item_changed(i);
 		return -1;
 	}
-	if (check_size(i, total) != 0 || learn(i, h, total) != 0)
+	if (check_size(i, total) != 0)
+		return -1;
+	if (i->part && item_wanted(i)->want.last < 0 &&
+	    known_size(i, total) < 0) {
+		/* Does anything follow this part?  The whole tells. */
+		i->plain = true;
+		i->not_before = 0;
+		i->state = ITEM_WAITING;
+		return -1;
+	}
+	if (learn(i, h, total) != 0)
 		return -1;
 	i->skip = i->at - first;
 	set_end(i, known_size(i, total), last);

@@ -416,7 +416,8 @@ ask(struct item *i, struct error *e)
 
 	want.first = i->at;
 	want.validator = item_validator(i);
-	if (i->plain && i->at == 0) {
+	if (i->plain) {
+		want.first = 0;
 		want.ranged = false;
 		want.last = -1;
 	}

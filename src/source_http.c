@@ -68,8 +68,9 @@ prepare(const struct config *c, struct transfer_engine *t, struct arena *a,
 		return error_memory(e);
 	add_header(call, "Range", range);
 	/* RFC 9110, section 13.1.5: another version is then sent whole,
-	 * which shows in its validator. */
-	if (want->validator != NULL && want->validator[0] != '\0')
+	 * which shows in its validator; a weak tag shows there alone. */
+	if (want->validator != NULL && want->validator[0] != '\0' &&
+	    strncmp(want->validator, "W/", 2) != 0)
 		add_header(call, "If-Range", want->validator);
 	return 0;
 }

@@ -49,6 +49,8 @@ struct transfer {
 	int64_t head_bytes;
 	bool trusted;
 	bool bulk;
+	bool bodiless;
+	struct crypto_watch *watch; /* the body ends with a TLS connection */
 	bool paused;
 	bool unpause;	 /* wanted at the next turn */
 	bool head_done;	 /* `head` is the final one */
@@ -127,6 +129,7 @@ transfer_free(struct transfer *x)
 	else
 		curl_easy_cleanup(x->easy);
 	curl_slist_free_all(x->headers);
+	crypto_watch_free(x->watch);
 	free(x);
 }
 
@@ -233,6 +236,25 @@ head_length(const struct transfer_head *h)
 	return *end == '\0' && errno == 0 ? n : -1;
 }
 
+/* RFC 9112, section 9.8: such a body is whole only after close_notify, for
+ * which libcurl does not look. */
+static void
+watch_close(struct transfer *x)
+{
+	struct curl_tlssessioninfo *tls = NULL;
+	long version = CURL_HTTP_VERSION_NONE;
+
+	curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version);
+	curl_easy_getinfo(x->easy, CURLINFO_TLS_SSL_PTR, &tls);
+	if ((x->head.status != 200 && x->head.status != 206) ||
+	    version >= CURL_HTTP_VERSION_2_0 || tls == NULL ||
+	    tls->internals == NULL || x->bodiless ||
+	    head_get(&x->head, "Content-Length") != NULL ||
+	    head_get(&x->head, "Transfer-Encoding") != NULL)
+		return;
+	x->watch = crypto_watch_close(tls->internals);
+}
+
 static int
 deliver_head(struct transfer *x)
 {
@@ -254,6 +276,7 @@ deliver_head(struct transfer *x)
 	h->accept_ranges = head_text(h, "Accept-Ranges");
 	h->content_encoding = head_text(h, "Content-Encoding");
 	h->location = head_text(h, "Location");
+	watch_close(x);
 	return x->ev.head(x->ctx, h);
 }
 
@@ -476,6 +499,7 @@ transfer_start(struct transfer_engine *t, const struct transfer_call *call,
 	x->ev = *ev;
 	x->ctx = ctx;
 	x->trusted = call->trusted;
+	x->bodiless = strcmp(call->method, "HEAD") == 0;
 	x->bulk = call->bulk;
 	x->upload = call->upload;
 	x->upload_ctx = call->upload_ctx != NULL ? call->upload_ctx : ctx;
@@ -578,8 +602,12 @@ ending_of(const struct transfer *x, CURLcode code)
 static void
 finish(struct transfer *x, CURLcode code)
 {
-	struct ending end = ending_of(x, code);
+	struct ending end;
 
+	if (code == CURLE_OK && x->watch != NULL &&
+	    !crypto_watch_closed(x->watch))
+		code = CURLE_RECV_ERROR;
+	end = ending_of(x, code);
 	if (code != CURLE_OK && !x->stopped)
 		log_debug("transfer ended: %s", curl_easy_strerror(code));
 	x->engine->moved = true;

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Sources that break where only a close look tells: what comes after is of
+another version, or less than there is."""
+
+import ssl
+
+import judges
+import pytest
+from liar import Liar, head
+
+SIZE, BROKEN_AT = 1 << 20, 500_000
+DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
+
+
+@pytest.mark.parametrize("headers", [
+    # Changed within the second of the date: the weak tag says so ...
+    [{"ETag": 'W/"a"'}, {"ETag": 'W/"b"'}],
+    # ... or nothing does: RFC 9110, section 8.8.2.2.
+    [{"Date": DATE}, {"Date": DATE}]])
+def test_changed_within_a_second(service, headers):
+    asked = []
+
+    def answer(sock, first, ranged):
+        version = min(len(asked), 1)
+        asked.append(first)
+        more = {"Last_Modified": DATE, "Content_Length": SIZE - first,
+                **headers[version]}
+        if ranged:
+            sock.sendall(head("206 Partial Content", Content_Range=(
+                f"bytes {first}-{SIZE - 1}/{SIZE}"), **more))
+        else:
+            sock.sendall(head("200 OK", **more))
+        body = b"ab"[version:version + 1] * (SIZE - first)
+        sock.sendall(body if version else body[:BROKEN_AT])
+
+    with Liar(answer) as liar:
+        service.zip([liar.entry()]).failed()
+
+
+def test_a_weak_tag_that_stays_lets_it_go_on(service):
+    asked = []
+
+    def answer(sock, first, ranged):
+        asked.append(first)
+        more = {"ETag": 'W/"a"', "Content_Length": SIZE - first}
+        if ranged:
+            sock.sendall(head("206 Partial Content", Content_Range=(
+                f"bytes {first}-{SIZE - 1}/{SIZE}"), **more))
+        else:
+            sock.sendall(head("200 OK", **more))
+        body = b"a" * (SIZE - first)
+        sock.sendall(body if len(asked) > 1 else body[:BROKEN_AT])
+
+    with Liar(answer) as liar:
+        judges.check(service.zip([liar.entry()]).well(),
+                     {"x.jpg": b"a" * SIZE})
+    assert asked == [0, BROKEN_AT]
+
+
+def test_a_part_of_a_length_that_nobody_knows(service):
+    """It is no proof that the object ends where the part does."""
+    asked = []
+
+    def answer(sock, first, ranged):
+        asked.append(first)
+        if ranged:
+            end = first + 100_000
+            sock.sendall(head("206 Partial Content", ETag='"a"',
+                              Content_Length=end - first, Content_Range=(
+                                  f"bytes {first}-{end - 1}/*"))
+                         + b"a" * (end - first))
+            return
+        sock.sendall(head("200 OK", ETag='"a"', Transfer_Encoding="chunked")
+                     + b"%x\r\n" % SIZE)
+        if len(asked) == 1:
+            sock.sendall(b"a" * BROKEN_AT)
+        else:
+            sock.sendall(b"a" * SIZE + b"\r\n0\r\n\r\n")
+
+    with Liar(answer) as liar:
+        judges.check(service.zip([liar.entry()]).well(),
+                     {"x.jpg": b"a" * SIZE})
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_the_end_of_tcp_is_not_the_end_of_tls(service, origin, well):
+    """RFC 9112, section 9.8: anybody on the way can send a FIN."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(origin.pems["cert"], origin.pems["key"])
+
+    def answer(sock, first, ranged):
+        sock.sendall(head("200 OK", ETag='"a"') + b"a" * BROKEN_AT)
+        if well:
+            sock.unwrap()
+
+    with Liar(answer, tls) as liar:
+        zip_ = service.zip([liar.entry()])
+    if well:
+        judges.check(zip_.well(), {"x.jpg": b"a" * BROKEN_AT})
+    else:
+        zip_.failed()
