@@ -54,6 +54,7 @@ struct plan_entry {
 	uint8_t compression; /* enum compression, resolved: never default */
 	bool has_crc;
 	bool declared_crc;
+	bool crc_proved;  /* all of the source has been summed up */
 	bool answered;	  /* the source has spoken in this request */
 	bool left_out;	  /* failed under onError: report */
 	bool crc_planned; /* a reading of the range will tell its CRC */
@@ -65,7 +66,7 @@ struct plan_entry {
 	int64_t offset; /* of its local header; -1 unknown */
 	const char *validator;
 	const char *content_type; /* "" unknown */
-	char *checkpoints;	  /* as struct facts has them */
+	const char *checkpoints;  /* as struct facts has them; never NULL */
 };
 
 struct plan {

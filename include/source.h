@@ -35,6 +35,7 @@ struct source_want {
 	int64_t last;	       /* inclusive; -1: to the end */
 	bool ranged;	       /* send Range even for the whole */
 	const char *validator; /* it must still be this; "" any */
+	bool recalled;	       /* its size was learned, not declared */
 	bool facts_only;       /* no bytes are wanted: a kind may send HEAD */
 };
 

@@ -209,10 +209,18 @@ range_parts(struct delivery *d, size_t *count, struct error *e)
 {
 	struct plan *plan = d->plan;
 	bool central = d->last >= plan->central_offset;
-	struct member_part *parts =
-		arena_array(d->arena, 2 * plan->count + 1, sizeof(*parts));
-	size_t n = 0;
+	struct member_part *parts;
+	size_t n = 1;
 
+	/* One request may have many ranges, and a plan many entries. */
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_entry *p = &plan->entries[i];
+
+		n += entry_in_range(d, p);
+		n += central && !p->has_crc;
+	}
+	parts = arena_array(d->arena, n, sizeof(*parts));
+	n = 0;
 	if (parts == NULL) {
 		error_memory(e);
 		return NULL;

@@ -56,6 +56,7 @@ delivery_add(struct delivery *d, const struct plan_entry *p, int64_t first,
 		.last = last,
 		.ranged = first > 0 || last >= 0,
 		.validator = p->validator,
+		.recalled = p->file->size < 0,
 	};
 
 	return fetch_add(d->fetch, p->file->src, &want, p->size, e);

@@ -137,6 +137,21 @@ worth_remembering(const struct plan *plan, const struct plan_entry *p)
 			    (known == NULL || known[0] == '\0'));
 }
 
+/* One source has changed since it was remembered, so others may have: those
+ * that have not answered are asked anew by the next download. */
+static void
+doubt_others(struct download *dl)
+{
+	for (size_t i = 0; i < dl->plan->count; i++) {
+		struct plan_entry *p = &dl->plan->entries[i];
+		const char *known = p->file->facts.layout;
+
+		if (p->file->src != NULL && !p->answered && known != NULL &&
+		    known[0] != '\0')
+			plan_forget(p);
+	}
+}
+
 /* Pins what was learned, so that later bytes are the same bytes. */
 static void
 remember(struct download *dl)
@@ -402,6 +417,8 @@ download_run(struct exchange *x, const struct bundle *b, bool stored,
 		rc = try_ranges(&dl, e);
 	if (rc == 0)
 		rc = send_whole(&dl, e);
+	if (rc < 0 && e->code == ERROR_CHANGED)
+		doubt_others(&dl);
 	if (rc < 0)
 		rc = settle_failure(&dl, e);
 	x->access.files = dl.delivery.files_done;

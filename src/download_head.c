@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What every answer that is a zip, or a part of one, says of it. */
+#include <time.h>
+
 #include "download.h"
 #include "http.h"
 
 static int64_t
 newest(const struct plan *plan)
 {
-	int64_t t = plan->bundle->created;
+	int64_t t = plan->bundle->created, now = time(NULL);
 
 	for (size_t i = 0; i < plan->count; i++) {
 		if (plan->entries[i].mtime != BUNDLE_NO_TIME &&
 		    plan->entries[i].mtime > t)
 			t = plan->entries[i].mtime;
 	}
-	return t;
+	/* RFC 9110, section 8.8.2.1: not later than the answer. */
+	return t < now ? t : now;
 }
 
 bool

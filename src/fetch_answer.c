@@ -81,12 +81,19 @@ known_size(const struct item *i, int64_t total)
 	return i->size >= 0 ? i->size : item_wanted(i)->expect;
 }
 
+enum error_code
+item_misfit(const struct item *i)
+{
+	return i->size < 0 && item_wanted(i)->want.recalled ? ERROR_CHANGED
+							    : ERROR_SOURCE;
+}
+
 static int
 check_size(struct item *i, int64_t total)
 {
 	const struct wanted *w = item_wanted(i);
-	bool remembered =
-		w->want.validator != NULL && w->want.validator[0] != '\0';
+	bool remembered = w->want.recalled || (w->want.validator != NULL &&
+					       w->want.validator[0] != '\0');
 
 	if (total < 0)
 		return 0;
@@ -98,8 +105,9 @@ check_size(struct item *i, int64_t total)
 		return 0;
 	item_fail(i, STAT_SOURCE_ERROR_CHANGED,
 		  remembered ? ERROR_CHANGED : ERROR_SOURCE, 0,
-		  "its size is %lld, not %lld as declared", (long long)total,
-		  (long long)w->expect);
+		  "its size is %lld, not %lld as %s", (long long)total,
+		  (long long)w->expect,
+		  w->want.recalled ? "it was" : "declared");
 	return -1;
 }
 
@@ -360,7 +368,7 @@ answer_ended(struct item *i)
 		item_again(i, STAT_SOURCE_ERROR_CHANGED, 0, 1,
 			   "sent less than its length");
 	} else {
-		item_fail(i, STAT_SOURCE_ERROR_CHANGED, ERROR_SOURCE, 0,
+		item_fail(i, STAT_SOURCE_ERROR_CHANGED, item_misfit(i), 0,
 			  "its size is %lld, not %lld as declared",
 			  (long long)i->at, (long long)i->end);
 	}

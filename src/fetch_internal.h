@@ -141,6 +141,8 @@ void item_fail(struct item *i, enum stats_counter counter, enum error_code code,
 void item_again(struct item *i, enum stats_counter counter, int http_status,
 		int64_t delay_ms, const char *reason);
 void item_changed(struct item *i);
+/* What it is when its length is not the one expected. */
+enum error_code item_misfit(const struct item *i);
 /* Which version must be read: what was seen, else what is remembered. */
 const char *item_validator(const struct item *i);
 

@@ -246,7 +246,7 @@ take_body(struct item *i, const char *p, size_t n)
 	}
 	if (!over)
 		return all;
-	item_fail(i, STAT_SOURCE_ERROR_CHANGED, ERROR_SOURCE, 0,
+	item_fail(i, STAT_SOURCE_ERROR_CHANGED, item_misfit(i), 0,
 		  "is longer than %lld bytes as declared", (long long)i->end);
 	return TRANSFER_STOP;
 }

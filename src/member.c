@@ -7,8 +7,9 @@
 
 #include "codec.h"
 
-/* Without a length up front a member is written as one of under 4 GiB. */
-#define MEMBER_UNSIZED_MAX INT64_C(0xFFFFFFFE)
+/* Without a length up front a member is written as one of under 4 GiB, and
+ * shall be so once its length is known: less than plan_zip_entry's `worst`. */
+#define MEMBER_UNSIZED_MAX INT64_C(4289000000)
 /* One stored block of level 0 in the zip: its header and its bytes. */
 #define LEVEL0_SPAN (CODEC_LEVEL0_BLOCK + 5)
 
@@ -99,20 +100,11 @@ checkpoint_crc(const char *hex, size_t index)
 	return (uint32_t)strtoul(digits, NULL, 16);
 }
 
-static const char *
-entry_checkpoints(const struct plan_entry *p)
-{
-	if (p->checkpoints != NULL)
-		return p->checkpoints;
-	return p->file->facts.checkpoints != NULL ? p->file->facts.checkpoints
-						  : "";
-}
-
 static void
 member_init(struct member *m, struct delivery *d, struct plan_entry *p,
 	    int64_t read_from, int64_t codec_from, int64_t crc_from)
 {
-	const char *known = entry_checkpoints(p);
+	const char *known = p->checkpoints;
 
 	*m = (struct member){ .d = d,
 			      .p = p,
@@ -132,10 +124,13 @@ member_init(struct member *m, struct delivery *d, struct plan_entry *p,
 static void
 member_fini(struct member *m)
 {
-	if (m->checkpoints.len > strlen(entry_checkpoints(m->p)) &&
+	if (m->checkpoints.len > strlen(m->p->checkpoints) &&
 	    !buf_failed(&m->checkpoints)) {
-		m->p->checkpoints =
+		const char *copy =
 			arena_strdup(m->d->arena, buf_str(&m->checkpoints));
+
+		if (copy != NULL)
+			m->p->checkpoints = copy;
 		m->p->dirty = true;
 	}
 	buf_free(&m->checkpoints);
@@ -155,10 +150,11 @@ member_settle_crc(struct member *m, struct error *e)
 				 m->crc, p->crc);
 	if (p->size < 0)
 		p->size = m->at;
-	p->dirty |= !p->has_crc || p->file->facts.layout == NULL ||
+	p->dirty |= !p->has_crc || (p->declared_crc && !p->crc_proved) ||
+		    p->file->facts.layout == NULL ||
 		    p->file->facts.layout[0] == '\0';
 	p->crc = m->crc;
-	p->has_crc = true;
+	p->has_crc = p->crc_proved = true;
 	return 0;
 }
 
@@ -347,7 +343,7 @@ overlaps(const struct delivery *d, int64_t from, int64_t length)
 static int64_t
 checkpoint_before(const struct plan_entry *p, int64_t offset)
 {
-	int64_t have = (int64_t)(strlen(entry_checkpoints(p)) / 8);
+	int64_t have = (int64_t)(strlen(p->checkpoints) / 8);
 	int64_t want = offset / BUNDLE_CHECKPOINT;
 
 	return (want < have ? want : have) * BUNDLE_CHECKPOINT;
@@ -394,7 +390,7 @@ member_plan_part(const struct delivery *d, struct plan_entry *p,
 {
 	struct zip_entry z;
 	int64_t data, tail;
-	bool needs_crc;
+	bool needs_crc, proves;
 
 	plan_zip_entry(p, &z);
 	data = p->offset + (int64_t)zip_local_size(&z);
@@ -406,6 +402,10 @@ member_plan_part(const struct delivery *d, struct plan_entry *p,
 		    (z.descriptor ? overlaps(d, tail,
 					     (int64_t)zip_descriptor_size(&z))
 				  : overlaps(d, p->offset, data - p->offset));
+	/* A declared CRC that nobody has proved yet is proved by whoever reads
+	 * to the end. */
+	proves = p->declared_crc && !p->crc_proved && p->packed > 0 &&
+		 overlaps(d, tail - 1, 1);
 	if (p->layout == PLAN_DIRECTORY ||
 	    (!needs_crc && !overlaps(d, data, p->packed)))
 		return;
@@ -420,7 +420,7 @@ member_plan_part(const struct delivery *d, struct plan_entry *p,
 		return;
 	}
 	part_of_data(d, p, data, part);
-	if (needs_crc) {
+	if (needs_crc || proves) {
 		part->crc_from = checkpoint_before(p, part->read_from);
 		part->read_from = part->crc_from;
 		part->read_last = -1;

@@ -111,6 +111,9 @@ recall(struct plan_entry *p)
 		p->crc = f->crc;
 		p->has_crc = true;
 	}
+	p->crc_proved = f->has_crc && f->crc == p->crc;
+	if (f->checkpoints != NULL)
+		p->checkpoints = f->checkpoints;
 }
 
 /* A source without a time has the bundle's.  The format's UT field holds 32
@@ -141,6 +144,7 @@ entry_init(struct plan *plan, struct plan_entry *p, const struct file *f)
 		.offset = -1,
 		.validator = "",
 		.content_type = "",
+		.checkpoints = "",
 	};
 	if (f->src == NULL) {
 		p->layout = PLAN_DIRECTORY;
@@ -248,17 +252,19 @@ plan_learn(struct plan *plan, struct plan_entry *p,
 	if (facts->size > BUNDLE_SIZE_MAX)
 		return error_set(e, ERROR_SOURCE, "is too large");
 	if (facts->size >= 0 && p->size >= 0 && facts->size != p->size)
-		return error_set(e, ERROR_SOURCE,
-				 "has %lld bytes, not %lld as expected",
-				 (long long)facts->size, (long long)p->size);
+		return error_set(
+			e, p->file->size < 0 ? ERROR_CHANGED : ERROR_SOURCE,
+			"has %lld bytes, not %lld as expected",
+			(long long)facts->size, (long long)p->size);
 	if (facts->has_crc && p->has_crc && facts->crc != p->crc)
-		return error_set(e, ERROR_SOURCE,
+		return error_set(e,
+				 p->declared_crc ? ERROR_SOURCE : ERROR_CHANGED,
 				 "has another CRC-32 than expected");
 	if (p->size < 0)
 		p->size = facts->size;
 	if (facts->has_crc) {
 		p->crc = facts->crc;
-		p->has_crc = true;
+		p->has_crc = p->crc_proved = true;
 	}
 	if (p->validator[0] == '\0' && facts->validator != NULL)
 		p->validator = arena_strdup(plan->arena, facts->validator);
@@ -457,7 +463,8 @@ plan_forget(struct plan_entry *p)
 	p->crc = p->file->crc;
 	p->packed = -1;
 	p->validator = "";
-	p->checkpoints = NULL;
+	p->checkpoints = "";
+	p->crc_proved = false;
 	p->answered = false;
 	p->dirty = true;
 }
@@ -472,9 +479,9 @@ plan_facts(struct plan *plan, const struct plan_entry *p, struct facts *out)
 	out->packed = p->packed;
 	out->mtime = p->mtime;
 	out->crc = p->crc;
-	out->has_crc = p->has_crc;
+	/* A declared CRC is no fact before a reading has proved it. */
+	out->has_crc = p->has_crc && (p->crc_proved || !p->declared_crc);
 	out->validator = p->validator;
 	out->layout = layout_name(plan->arena, p);
-	out->checkpoints = p->checkpoints != NULL ? p->checkpoints
-						  : p->file->facts.checkpoints;
+	out->checkpoints = p->checkpoints;
 }

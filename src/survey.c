@@ -192,6 +192,7 @@ scouts_send(struct scouts *s, struct delivery *d, const struct plan_entry *p,
 {
 	const struct source_want head = { .ranged = true,
 					  .facts_only = true,
+					  .recalled = p->file->size < 0,
 					  .validator = p->validator };
 	long n = s->count++;
 

@@ -1,11 +1,18 @@
 -- SPDX-License-Identifier: AGPL-3.0-or-later
 -- A column of each batch is an array; only files that are still the ones that
--- were read.
+-- were read; who has read less of the same version takes nothing away.
 UPDATE {files} AS f
 SET known_size = k.known_size, packed_size = k.packed_size,
-	known_mtime = k.known_mtime, known_crc32 = k.known_crc32,
+	known_mtime = k.known_mtime,
+	known_crc32 = CASE WHEN k.known_crc32 IS NULL
+		AND f.known_size = k.known_size AND f.validator = k.validator
+		AND f.validator <> '' AND f.layout = k.layout
+		THEN f.known_crc32 ELSE k.known_crc32 END,
 	validator = k.validator, layout = k.layout,
-	checkpoints = k.checkpoints
+	checkpoints = CASE WHEN f.known_size = k.known_size
+		AND f.validator = k.validator AND f.validator <> ''
+		AND length(f.checkpoints) > length(coalesce(k.checkpoints, ''))
+		THEN f.checkpoints ELSE k.checkpoints END
 FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[],
 	$6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[])
 	AS k (position, src, known_size, packed_size, known_mtime,

@@ -1,6 +1,14 @@
 -- SPDX-License-Identifier: AGPL-3.0-or-later
--- Only if the file is still the one that was read.
+-- Only if the file is still the one that was read.  Who has read less of the
+-- same version takes nothing away from what is known of it.
 UPDATE {files}
-SET known_size = ?4, packed_size = ?5, known_mtime = ?6, known_crc32 = ?7,
-	validator = ?8, layout = ?9, checkpoints = ?10
+SET known_size = ?4, packed_size = ?5, known_mtime = ?6,
+	known_crc32 = CASE WHEN ?7 IS NULL AND known_size IS ?4
+		AND validator IS ?8 AND validator <> '' AND layout IS ?9
+		THEN known_crc32 ELSE ?7 END,
+	checkpoints = CASE WHEN known_size IS ?4 AND validator IS ?8
+		AND validator <> ''
+		AND length(checkpoints) > length(coalesce(?10, ''))
+		THEN checkpoints ELSE ?10 END,
+	validator = ?8, layout = ?9
 WHERE bundle_id = ?1 AND position = ?2 AND src IS ?3;

@@ -20,7 +20,8 @@ class Asked:
 
 
 class Scripted:
-    """`answer(asked)` returns (status, headers, body)."""
+    """`answer(asked)` returns (status, headers, body); a header that is None
+    is not sent."""
 
     def __init__(self, answer, address: tuple = ("127.0.0.1", 0)):
         self.asked: list = []
@@ -42,7 +43,8 @@ class Scripted:
                 self.send_response_only(status)
                 headers = {"Content-Length": len(body), **headers}
                 for name, value in headers.items():
-                    self.send_header(name, str(value))
+                    if value is not None:
+                        self.send_header(name, str(value))
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(body)
