@@ -34,7 +34,10 @@
 /* Up to so many bytes a file is read whole before its header is written. */
 #define PLAN_SMALL 65536
 #define PLAN_TRIAL 16384 /* first bytes that decide for the unknown */
-#define PLAN_ETAG 68	 /* quoted SHA-256 in hex, and NUL */
+/* Of so many bytes no coder makes 4 GiB: its stored blocks add less than a
+ * thousandth and a MiB. */
+#define PLAN_NARROW INT64_C(4289000000)
+#define PLAN_ETAG 68 /* quoted SHA-256 in hex, and NUL */
 
 enum plan_layout {
 	PLAN_OPEN,	/* not chosen yet */

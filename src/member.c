@@ -7,9 +7,9 @@
 
 #include "codec.h"
 
-/* Without a length up front a member is written as one of under 4 GiB, and
- * shall be so once its length is known: less than plan_zip_entry's `worst`. */
-#define MEMBER_UNSIZED_MAX INT64_C(4289000000)
+/* Without a length up front a member is written as one of under 4 GiB, packed
+ * as well. */
+#define MEMBER_UNSIZED_MAX PLAN_NARROW
 /* One stored block of level 0 in the zip: its header and its bytes. */
 #define LEVEL0_SPAN (CODEC_LEVEL0_BLOCK + 5)
 

@@ -244,6 +244,28 @@ plan_wants_trial(const struct plan_entry *p)
 	return p->layout == PLAN_OPEN && classify(p) == MEDIA_UNKNOWN;
 }
 
+static void
+choose_stored(struct plan_entry *p)
+{
+	/* A CRC that only the source's head gave counts like a declared one:
+	 * it is the same at every download of the same object. */
+	if (p->size >= 0 && (p->size <= PLAN_SMALL || p->has_crc)) {
+		p->layout = PLAN_STORED;
+		p->packed = p->size;
+		return;
+	}
+	p->layout = PLAN_LEVEL0;
+	p->packed = p->size >= 0 ? codec_level0_size(p->size) : -1;
+}
+
+/* Just below 4 GiB deflating may pass it or not: the header would have to be
+ * ZIP64, and readers of a stream go by what it came to. */
+static bool
+is_edgy(const struct plan_entry *p)
+{
+	return p->size > PLAN_NARROW && p->size < INT64_C(0xFFFFFFFF);
+}
+
 int
 plan_learn(struct plan *plan, struct plan_entry *p,
 	   const struct source_facts *facts, struct error *e)
@@ -260,11 +282,16 @@ plan_learn(struct plan *plan, struct plan_entry *p,
 		return error_set(e,
 				 p->declared_crc ? ERROR_SOURCE : ERROR_CHANGED,
 				 "has another CRC-32 than expected");
-	if (p->size < 0)
-		p->size = facts->size;
 	if (facts->has_crc) {
 		p->crc = facts->crc;
 		p->has_crc = p->crc_proved = true;
+	}
+	if (p->size < 0 && facts->size >= 0) {
+		p->size = facts->size;
+		if (p->layout == PLAN_DEFLATED && is_edgy(p))
+			choose_stored(p);
+		else if (p->layout == PLAN_LEVEL0)
+			p->packed = codec_level0_size(p->size);
 	}
 	if (p->validator[0] == '\0' && facts->validator != NULL)
 		p->validator = arena_strdup(plan->arena, facts->validator);
@@ -276,20 +303,6 @@ plan_learn(struct plan *plan, struct plan_entry *p,
 	if (p->mtime == BUNDLE_NO_TIME)
 		p->mtime = fit_time(plan, facts->mtime);
 	return 0;
-}
-
-static void
-choose_stored(struct plan_entry *p)
-{
-	/* A CRC that only the source's head gave counts like a declared one:
-	 * it is the same at every download of the same object. */
-	if (p->size >= 0 && (p->size <= PLAN_SMALL || p->has_crc)) {
-		p->layout = PLAN_STORED;
-		p->packed = p->size;
-		return;
-	}
-	p->layout = PLAN_LEVEL0;
-	p->packed = p->size >= 0 ? codec_level0_size(p->size) : -1;
 }
 
 bool
@@ -309,7 +322,7 @@ plan_choose(struct plan_entry *p, const void *head, size_t n, bool whole)
 		m = n > 0 && codec_compressible(head, n) ? MEDIA_TEXTUAL
 							 : MEDIA_PACKED;
 	}
-	if (m == MEDIA_PACKED || p->size == 0)
+	if (m == MEDIA_PACKED || p->size == 0 || is_edgy(p))
 		choose_stored(p);
 	else
 		p->layout = p->size >= 0 && p->size <= PLAN_SMALL
@@ -331,10 +344,6 @@ plan_needs_whole(const struct plan_entry *p)
 void
 plan_zip_entry(const struct plan_entry *p, struct zip_entry *z)
 {
-	/* Deflating may add to what does not shrink: a thousandth and a MiB
-	 * are more than any coder's stored blocks cost. */
-	int64_t worst = p->size + p->size / 1000 + 1048576;
-
 	*z = (struct zip_entry){
 		.name = p->name,
 		.name_len = strlen(p->name),
@@ -350,8 +359,8 @@ plan_zip_entry(const struct plan_entry *p, struct zip_entry *z)
 		.mtime = p->mtime != BUNDLE_NO_TIME ? p->mtime : PLAN_EPOCH,
 		.offset = p->offset,
 	};
-	if (z->descriptor && p->size >= 0)
-		z->large = worst >= INT64_C(0xFFFFFFFF);
+	/* The length of level 0 is known; what deflating comes to is not. */
+	z->large = p->layout == PLAN_DEFLATED && p->size > PLAN_NARROW;
 }
 
 int64_t

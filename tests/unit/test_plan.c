@@ -158,6 +158,89 @@ test_total_is_the_sum_of_its_records(void **state)
 	arena_free(a);
 }
 
+/* ZIP64 where a value needs it: readers of a stream go by what the lengths
+ * came to, not by what they might have been. */
+static void
+test_zip64_just_below_four_gibibytes(void **state)
+{
+	static const struct {
+		const char *dst;
+		int64_t size;
+		enum plan_layout layout;
+		size_t descriptor;
+	} rows[] = {
+		{ "a.jpg", PLAN_NARROW + 1, PLAN_LEVEL0, 16 },
+		{ "a.jpg", INT64_C(4294600000), PLAN_LEVEL0, 16 },
+		{ "a.jpg", INT64_C(4294900000), PLAN_LEVEL0, 24 },
+		{ "a.txt", PLAN_NARROW, PLAN_DEFLATED, 16 },
+		{ "a.txt", PLAN_NARROW + 1, PLAN_LEVEL0, 16 },
+		{ "a.txt", INT64_C(0xFFFFFFFF), PLAN_DEFLATED, 24 },
+	};
+	struct arena *a = arena_new(0);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct file f = file_of(rows[i].dst, rows[i].size);
+		struct plan *plan = plan_of(a, &f, 1);
+		struct zip_entry z;
+
+		plan_choose(plan->entries, NULL, 0, false);
+		assert_int_equal(plan->entries[0].layout, rows[i].layout);
+		plan_zip_entry(plan->entries, &z);
+		assert_int_equal(zip_descriptor_size(&z), rows[i].descriptor);
+	}
+	arena_free(a);
+}
+
+/* The text's layout was chosen before its source told the size. */
+static void
+test_size_just_below_four_gibibytes_comes_late(void **state)
+{
+	struct source_facts facts = { .size = PLAN_NARROW + 1, .mtime = MTIME };
+	struct file f = file_of("a.txt", -1);
+	struct arena *a = arena_new(0);
+	struct plan *plan = plan_of(a, &f, 1);
+	struct zip_entry z;
+	struct error e;
+
+	(void)state;
+	plan_choose(plan->entries, NULL, 0, false);
+	assert_int_equal(plan->entries[0].layout, PLAN_DEFLATED);
+	assert_int_equal(plan_learn(plan, plan->entries, &facts, &e), 0);
+	assert_int_equal(plan->entries[0].layout, PLAN_LEVEL0);
+	f.dst = "a.jpg";
+	facts.size = INT64_C(4294900000);
+	plan = plan_of(a, &f, 1);
+	plan_choose(plan->entries, NULL, 0, false);
+	assert_int_equal(plan_learn(plan, plan->entries, &facts, &e), 0);
+	plan_zip_entry(plan->entries, &z);
+	assert_int_equal(zip_descriptor_size(&z), 24);
+	arena_free(a);
+}
+
+/* A member that began without a size keeps the header it began with. */
+static void
+test_size_learned_at_the_end_changes_no_width(void **state)
+{
+	static const char *const names[] = { "a.jpg", "a.txt" };
+	struct arena *a = arena_new(0);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct file f = file_of(names[i], -1);
+		struct plan *plan = plan_of(a, &f, 1);
+		struct plan_entry *p = plan->entries;
+		struct zip_entry z;
+
+		plan_choose(p, NULL, 0, false);
+		p->size = PLAN_NARROW;
+		p->packed = codec_level0_size(p->size);
+		plan_zip_entry(p, &z);
+		assert_int_equal(zip_descriptor_size(&z), 16);
+	}
+	arena_free(a);
+}
+
 static void
 test_unknown_length_has_no_total(void **state)
 {
@@ -361,6 +444,10 @@ main(void)
 		cmocka_unit_test(test_layouts),
 		cmocka_unit_test(test_names_are_told_apart),
 		cmocka_unit_test(test_total_is_the_sum_of_its_records),
+		cmocka_unit_test(test_zip64_just_below_four_gibibytes),
+		cmocka_unit_test(
+			test_size_just_below_four_gibibytes_comes_late),
+		cmocka_unit_test(test_size_learned_at_the_end_changes_no_width),
 		cmocka_unit_test(test_unknown_length_has_no_total),
 		cmocka_unit_test(test_etag_names_what_decides_a_byte),
 		cmocka_unit_test(test_pins_bind_later_downloads),
