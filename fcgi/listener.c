@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,19 @@ new_listener(struct listeners *l, struct error *e)
 	return &l->at[l->count];
 }
 
+/* A pool that was killed leaves workers which finish what they stream: its
+ * socket takes connections for so long, but nobody answers them. */
+static bool
+is_orphaned(int fd)
+{
+	struct ucred listener;
+	socklen_t n = sizeof(listener);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &n) == 0 &&
+	       listener.pid > 0 && kill(listener.pid, 0) == -1 &&
+	       errno == ESRCH;
+}
+
 /* Removes a socket file that nobody listens on any more. */
 static int
 remove_stale(const struct sockaddr_un *sa, struct error *e)
@@ -130,7 +144,7 @@ remove_stale(const struct sockaddr_un *sa, struct error *e)
 	if (fd == -1)
 		return fail(e, "open a socket for", sa->sun_path);
 	rc = connect(fd, (const struct sockaddr *)sa, sizeof(*sa));
-	if (rc == -1 && errno == ECONNREFUSED)
+	if ((rc == -1 && errno == ECONNREFUSED) || (rc == 0 && is_orphaned(fd)))
 		rc = unlink(sa->sun_path);
 	else if (rc == 0 || errno == EAGAIN)
 		rc = error_set(e, ERROR_INTERNAL, "%s is served already",

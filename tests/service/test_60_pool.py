@@ -312,6 +312,22 @@ def test_stale_socket_is_replaced(make_service):
                "health")
 
 
+@pytest.mark.deaths
+def test_pool_that_was_killed_is_replaced_at_once(make_service, origin):
+    """Its worker that still streams keeps the socket, and finishes."""
+    service = make_service()
+    slow = origin.file("a.jpg", **SLOW)
+    with in_background(service.zip, [slow.entry()]) as download:
+        started(origin, slow)
+        os.kill(service.pool.pid, signal.SIGKILL)
+        service.pool.process.wait(10)
+        service.pool.start()
+        wait_until(lambda: service.get("/health-check").status_code == 200,
+                   "health")
+        assert not download.done()
+        judges.check(download.result().well(), {"a.jpg": slow.bytes})
+
+
 def test_socket_of_the_living_is_left_alone(make_service):
     service = make_service()
     second = pools.program(service.folder, "serve", "--listen",
