@@ -113,6 +113,10 @@ bool bundle_is_uuid(const char *s);
  * in '/'. */
 bool bundle_is_folder(const struct file *f);
 
+/* Names as the zip will have them: what was appended at the same time knew
+ * nothing of each other.  For an answer, since positions change. */
+int bundle_tell_apart(struct arena *a, struct bundle *b, struct error *e);
+
 /* Facts that know nothing. */
 void facts_clear(struct facts *f);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "dst.h"
 #include "json.h"
 
 #define DEFAULT_NAME "bundle.zip"
@@ -29,6 +30,30 @@ bundle_is_folder(const struct file *f)
 	size_t n = strlen(f->dst);
 
 	return f->src != NULL && n > 0 && f->dst[n - 1] == '/';
+}
+
+int
+bundle_tell_apart(struct arena *a, struct bundle *b, struct error *e)
+{
+	struct dst_set *names = dst_set_new(a, b->count);
+	size_t kept = 0;
+
+	if (names == NULL)
+		return error_memory(e);
+	for (size_t i = 0; i < b->count; i++) {
+		struct file f = b->files[i];
+
+		e->code = ERROR_NONE;
+		if (!bundle_is_folder(&f))
+			f.dst = dst_set_take(names, f.dst,
+					     f.src != NULL ? f.src : "", e);
+		if (f.dst == NULL && e->code != ERROR_NONE)
+			return -1;
+		if (f.dst != NULL)
+			b->files[kept++] = f;
+	}
+	b->count = kept;
+	return 0;
 }
 
 void

@@ -91,6 +91,7 @@ item_fail(struct item *i, enum stats_counter counter, enum error_code code,
 	error_set(&i->error, code, "%s", text);
 	i->error.http_status = http_status;
 	i->state = ITEM_FAILED;
+	i->fetch->stirred = true;
 	if (counter < STAT_COUNTER_COUNT)
 		stats_add(counter, 1);
 }

@@ -71,14 +71,15 @@ write_bundle(struct response *r, struct buf *piece, const struct bundle *b,
 }
 
 static int
-send_bundle(struct exchange *x, int status, const struct bundle *b,
-	    struct error *e)
+send_bundle(struct exchange *x, int status, struct bundle *b, struct error *e)
 {
 	struct response *r = x->response;
 	struct buf piece;
 	int rc;
 
 	store_release(x->service->store);
+	if (bundle_tell_apart(x->arena, b, e) != 0)
+		return -1;
 	response_status(r, status);
 	response_header(r, "Content-Type", "application/json");
 	response_header(r, "Cache-Control", "no-store");

@@ -91,6 +91,9 @@ def test_concurrent_appends_of_one_name(stored, origin):
     found = judges.python(stored.fetch(bundle).well())
     assert set(found.values()) == {f.bytes for f in files}
     assert len({name.lower() for name in found}) == 16
+    # What is shown is what the zip has.
+    bodies = {file.url: file.bytes for file in files}
+    assert found == {f["dst"]: bodies[f["src"]] for f in shown}
 
 
 def test_append_to_the_same_name(stored):
