@@ -14,6 +14,7 @@
 #include "gateway.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
@@ -53,6 +54,7 @@ struct gateway {
 	int fd;
 	bool local;
 	bool stdin_ended;
+	bool detached; /* the process is for this answer alone */
 	int64_t stdin_length; /* declared; -1 unknown */
 	int64_t stdin_read;
 };
@@ -283,6 +285,29 @@ gateway_cut_and_exit(void)
 	_exit(0);
 }
 
+/* mod_fcgid gives the next request to whoever has ended the last, and ends
+ * whoever it has had no request for. */
+static int
+detach_answer(void *ctx)
+{
+	struct gateway *g = ctx;
+	pid_t pid;
+	int null;
+
+	signal(SIGCHLD, SIG_IGN);
+	pid = fork();
+	if (pid > 0)
+		g->stdin_ended = true; /* no reason to linger */
+	if (pid != 0)
+		return pid > 0 ? 1 : -1;
+	setsid();
+	g->detached = true;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null != -1)
+		dup2(null, STDIN_FILENO);
+	return 0;
+}
+
 /* The connection. */
 
 /* A close with bytes unread would reset the connection, and the peer might
@@ -353,6 +378,7 @@ fill_inbound(struct gateway *g)
 		.write = write_answer,
 		.finish = finish_answer,
 		.abort = abort_answer,
+		.detach = g->path == INBOUND_MOD_FCGID ? detach_answer : NULL,
 		.watch_fd = -1,
 		.chunks = inbound_chunks(g->chunked_by_us, g->path, protocol,
 					 software),
@@ -403,6 +429,8 @@ gateway_close(struct gateway *g)
 			linger(g->fd);
 		close(g->fd);
 	}
+	if (g->detached)
+		_exit(0);
 	g->fd = -1;
 	g->fcgx.ipcFd = -1;
 	FCGX_Free(&g->fcgx, 0);

@@ -38,6 +38,10 @@ struct transport {
 	int (*finish)(void *ctx);
 	/* Make the cut visible.  `head_sent`: some of the answer went out */
 	void (*abort)(void *ctx, bool head_sent);
+	/* Work is to go on after the answer, and the web server would take this
+	 * process for idle: 0 in the one that does it all, 1 in the one that
+	 * goes on serving.  NULL: there is no need. */
+	int (*detach)(void *ctx);
 	/* Descriptor whose hang-up means that the client left; -1: none. */
 	int watch_fd;
 	/* Frame bodies of unknown length in our own HTTP chunks? */

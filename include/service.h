@@ -38,6 +38,7 @@ struct exchange {
 	/* The request's JSON for a route that needs one; whoever reads it
 	 * frees it, so that it is not held while a zip streams. */
 	struct buf document;
+	bool detached; /* another process answers */
 	int route;		  /* in the router's table; -1: none */
 	struct log_access access; /* handlers fill files, end and cause */
 };
@@ -46,6 +47,13 @@ struct exchange {
 int service_prepare(const struct config *c, struct error *e);
 struct service *service_new(const struct config *c, struct error *e);
 void service_free(struct service *s);
+
+/*
+ * Before work that goes on after the answer, while nothing of it has been
+ * sent: 1 when another process does it and the handler is to return 0, 0 when
+ * this one does, -1 failed.
+ */
+int service_detach(struct exchange *x, struct error *e);
 
 /*
  * Answers one request completely: route, needs, handler, access log.

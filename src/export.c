@@ -301,8 +301,11 @@ run(struct export *x, struct error *e)
 {
 	const struct config *c = x->x->config;
 	bool failed;
-	int rc = -1;
+	int rc = service_detach(x->x, e);
 
+	if (rc != 0)
+		return rc == 1 ? 0 : -1;
+	rc = -1;
 	if (prepare(x, e) != 0)
 		return -1;
 	store_release(x->x->service->store);
@@ -334,15 +337,14 @@ export_new(struct exchange *x, struct bundle *b, const char *to,
 	struct export ex = {
 		.x = x, .bundle = b, .to = to, .started = time(NULL)
 	};
-	struct store *s = x->service->store;
 	struct error unheard;
 
-	if (check_target(&ex, e) != 0 || store_create(s, b, e) != 0)
+	if (check_target(&ex, e) != 0 || store_create(x->service->store, b, e) != 0)
 		return -1;
 	if (run(&ex, e) == 0)
 		return 0;
 	/* Nobody has learned of it; at the worst it stays till it expires. */
-	if (store_remove(s, b->id, b->secret, &unheard) != 0)
+	if (store_remove(x->service->store, b->id, b->secret, &unheard) != 0)
 		log_warn("an export that was refused is kept: %s",
 			 unheard.text);
 	return -1;

@@ -202,6 +202,29 @@ conclude(struct exchange *x, int64_t started)
 	log_access(a);
 }
 
+int
+service_detach(struct exchange *x, struct error *e)
+{
+	struct transport *t = x->response->transport;
+	struct service *s = x->service;
+	int rc;
+
+	store_release(s->store);
+	if (t->detach == NULL)
+		return 0;
+	rc = t->detach(t->ctx);
+	x->detached = rc == 1;
+	if (rc == -1)
+		return error_set(e, ERROR_UNAVAILABLE, "No process is left");
+	if (rc == 1)
+		return 1;
+	/* What the other one has open stays its own. */
+	s->engine = transfer_engine_new(s->config, e);
+	s->store = s->engine != NULL ? store_new(s->config, s->engine, e)
+				     : NULL;
+	return s->store != NULL ? 0 : -1;
+}
+
 void
 service_handle(struct service *s, struct request *r, struct response *resp)
 {
@@ -211,6 +234,8 @@ service_handle(struct service *s, struct request *r, struct response *resp)
 	stats_state(SLOT_BUSY);
 	begin(s, &x, r, resp);
 	router_dispatch(&x);
+	if (x.detached) /* who answers concludes, too */
+		return;
 	store_release(s->store);
 	conclude(&x, started);
 }

@@ -103,6 +103,33 @@ const scenarios = {
 		return { message, rows: await rows(page), at: page.url() };
 	},
 
+	/* What a user sees of a page at /zip, of a busy service, of many files. */
+	async slips({ url, document, links }) {
+		const { page } = await open(url, { allow: /503/ });
+		let refused = 0;
+		await page.route("**/check", (r) => refused++ ? r.continue()
+			: r.fulfill({ status: 503, body: "{}" }));
+		await paste(page, links[0]);
+		await page.waitForSelector("#list li.unknown");
+		await paste(page, "");
+		await page.waitForFunction(() => !document.querySelector("#list li"));
+		await paste(page, links[0]);
+		await page.waitForSelector("#list li.ok");
+		const api = await page.getByRole("link", { name: "API" })
+			.evaluate((a) => a.href);
+		await paste(page, document);
+		await settled(page);
+		const asked = page.waitForRequest((r) => r.method() === "POST" &&
+			!r.url().endsWith("/check"));
+		await page.getByRole("button", { name: "Create a link" }).click();
+		const sent = JSON.parse((await asked).postData());
+		await page.goto(url);
+		const made = await create(page, links.join("\n"));
+		const other = await open(made.private);
+		await other.page.waitForSelector("#contents li.ok:last-child");
+		return { api, sent, facts: await other.page.textContent("#facts") };
+	},
+
 	/* Links come with the clipboard and by drag, without a field's focus. */
 	async drop({ url, first, second }) {
 		const { page } = await open(url);

@@ -207,3 +207,17 @@ def test_a_download_is_paused_and_resumed(browser, service, origin, tmp_path):
     for head in more:
         assert "range: bytes=" in head and "if-range: \"" in head
     assert to.read_bytes() == service.fetch(bundle).bytes
+
+
+def test_slips(browser, service, origin):
+    """The API's link at /zip; a list that could not be looked at once; what
+    a document says besides its files; a sum of what was not looked at."""
+    many = [origin.file(f"{i}.jpg", size=1000).url for i in range(201)]
+    found = browser.play(
+        "slips", url=service.url("/zip"), links=many, document=json.dumps(
+            {"files": [{"src": many[0]}], "onError": "report",
+             "compression": "store"}))
+    assert found["api"] == service.url("/zip/openapi.json")
+    assert found["sent"]["onError"] == "report"
+    assert found["sent"]["compression"] == "store"
+    assert "not known yet" in found["facts"]
