@@ -24,6 +24,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,7 +55,7 @@ struct gateway {
 	int fd;
 	bool local;
 	bool stdin_ended;
-	bool detached; /* the process is for this answer alone */
+	bool detached;	      /* the process is for this answer alone */
 	int64_t stdin_length; /* declared; -1 unknown */
 	int64_t stdin_read;
 };
@@ -285,21 +286,25 @@ gateway_cut_and_exit(void)
 	_exit(0);
 }
 
-/* mod_fcgid gives the next request to whoever has ended the last, and ends
- * whoever it has had no request for. */
+/*
+ * mod_fcgid gives the next request to whoever has ended the last, and ends
+ * whoever it has had no request for.  One at a time: its limit of processes is
+ * then a limit for these, too.
+ */
 static int
 detach_answer(void *ctx)
 {
+	static pid_t last = -1;
 	struct gateway *g = ctx;
-	pid_t pid;
 	int null;
 
-	signal(SIGCHLD, SIG_IGN);
-	pid = fork();
-	if (pid > 0)
+	if (last > 0 && waitpid(last, NULL, WNOHANG) == 0)
+		return -1;
+	last = fork();
+	if (last > 0)
 		g->stdin_ended = true; /* no reason to linger */
-	if (pid != 0)
-		return pid > 0 ? 1 : -1;
+	if (last != 0)
+		return last > 0 ? 1 : -1;
 	setsid();
 	g->detached = true;
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);

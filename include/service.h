@@ -38,7 +38,7 @@ struct exchange {
 	/* The request's JSON for a route that needs one; whoever reads it
 	 * frees it, so that it is not held while a zip streams. */
 	struct buf document;
-	bool detached; /* another process answers */
+	bool detached;		  /* another process answers */
 	int route;		  /* in the router's table; -1: none */
 	struct log_access access; /* handlers fill files, end and cause */
 };

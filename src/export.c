@@ -339,7 +339,8 @@ export_new(struct exchange *x, struct bundle *b, const char *to,
 	};
 	struct error unheard;
 
-	if (check_target(&ex, e) != 0 || store_create(x->service->store, b, e) != 0)
+	if (check_target(&ex, e) != 0 ||
+	    store_create(x->service->store, b, e) != 0)
 		return -1;
 	if (run(&ex, e) == 0)
 		return 0;

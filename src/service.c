@@ -215,13 +215,14 @@ service_detach(struct exchange *x, struct error *e)
 	rc = t->detach(t->ctx);
 	x->detached = rc == 1;
 	if (rc == -1)
-		return error_set(e, ERROR_UNAVAILABLE, "No process is left");
+		return error_set(e, ERROR_UNAVAILABLE,
+				 "An export is being written already");
 	if (rc == 1)
 		return 1;
 	/* What the other one has open stays its own. */
 	s->engine = transfer_engine_new(s->config, e);
-	s->store = s->engine != NULL ? store_new(s->config, s->engine, e)
-				     : NULL;
+	s->store =
+		s->engine != NULL ? store_new(s->config, s->engine, e) : NULL;
 	return s->store != NULL ? 0 : -1;
 }
 
