@@ -37,11 +37,14 @@
 #include "record.h"
 #include "stats.h"
 
-#define HELLO_MS 10000	   /* a web server connects to ask, not to wait */
-#define LINGER_MS 2000	   /* for a peer that is still sending its body */
-#define DRAINED_MS 2000	   /* for the send queue to empty before a cut */
-#define CUT_RECORD_MS 1000 /* for the record that a cut falls into */
-#define CUT_LOCAL_MS 10	   /* after that, on a Unix socket */
+#define HELLO_MS 10000 /* a web server connects to ask, not to wait */
+#define LINGER_MS 2000 /* for a peer that is still sending its body */
+/* For what a slow client has still to take before it can be cut by a signal:
+ * nginx reads as its client does, and hides a close without the record. */
+#define CUT_MS 55000
+#define CUT_LEAST_MS 100
+#define TAKEN_MS 50	/* at most between two looks at the send queue */
+#define CUT_LOCAL_MS 10 /* after that, on a Unix socket */
 /* Of TCP the queue only says what the other kernel has. */
 #define CUT_TCP_MS 50
 
@@ -216,16 +219,16 @@ finish_answer(void *ctx)
 	return 0;
 }
 
-/* Waits until the peer has taken what was sent. */
+/* Waits until the peer has taken what was sent, but not beyond `until`. */
 static void
-wait_until_taken(int fd, bool local)
+wait_until_taken(int fd, bool local, int64_t until)
 {
 	int queued = 0;
 
-	for (int ms = 0; ms < DRAINED_MS; ms += 2) {
+	for (int ms = 2; stats_now_ms() < until; ms += ms < TAKEN_MS) {
 		if (ioctl(fd, SIOCOUTQ, &queued) == -1 || queued == 0)
 			break;
-		sleep_ms(2);
+		sleep_ms(ms);
 	}
 	sleep_ms(local ? CUT_LOCAL_MS : CUT_TCP_MS);
 }
@@ -253,7 +256,8 @@ send_cut(const struct gateway *g)
 	} else {
 		record_header(record, RECORD_INVALID, g->fcgx.requestId, 0, 0);
 	}
-	send(g->fd, record, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (send(g->fd, record, n, MSG_NOSIGNAL) == -1 && errno == EINTR)
+		continue;
 }
 
 /* Once everything before it has been taken: lighttpd reports a clean end when
@@ -264,23 +268,38 @@ abort_answer(void *ctx, bool head_sent)
 	struct gateway *g = ctx;
 
 	if (head_sent)
-		wait_until_taken(g->fd, g->local);
+		wait_until_taken(g->fd, g->local,
+				 stats_now_ms() + g->timeout_ms);
 	send_cut(g);
 	g->stdin_ended = true; /* no reason to linger */
+}
+
+static void
+limit_sending(const struct gateway *g, int64_t until)
+{
+	int64_t left = until - stats_now_ms();
+
+	set_timeout(g->fd, SO_SNDTIMEO,
+		    left > CUT_LEAST_MS ? left : CUT_LEAST_MS);
 }
 
 void
 gateway_cut_and_exit(void)
 {
+	static int64_t until;
 	const struct gateway *g = running;
 
+	if (until == 0)
+		until = stats_now_ms() + CUT_MS;
+	if (g != NULL)
+		limit_sending(g, until);
 	if (writing) {
 		cut_wanted = 1;
-		set_timeout(g->fd, SO_SNDTIMEO, CUT_RECORD_MS);
 		return;
 	}
 	if (g != NULL) {
-		wait_until_taken(g->fd, false);
+		wait_until_taken(g->fd, false, until);
+		limit_sending(g, until);
 		send_cut(g);
 	}
 	_exit(0);

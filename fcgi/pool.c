@@ -38,7 +38,7 @@
 #define STARVED_TICK_MS 50    /* every worker is busy */
 #define SHRINK_MS 5000	      /* idle for so long: some may go */
 #define HANG_UP_MS 250	      /* drain: idle workers empty the TCP queues */
-#define CUT_MS 5000	      /* "now": SIGKILL after that */
+#define CUT_MS 60000	      /* "now", but slow clients: then SIGKILL */
 #define REPORT_MS (5 * 60000) /* a line of numbers */
 
 enum phase { RUNNING, DRAINING, CUTTING };
@@ -350,6 +350,8 @@ take_signal(struct pool *p, int sig)
 			drain(p);
 		else if (p->phase == DRAINING)
 			cut(p);
+		else
+			children_signal(&p->children, SIGKILL, 0);
 		break;
 	case SIGQUIT:
 		cut(p);

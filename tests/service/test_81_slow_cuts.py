@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Cuts that a slow client, or a server's error page, might hide."""
+
+import concurrent.futures
+import json
+import signal
+import struct
+import time
+
+import pytest
+
+import fastcgi
+from service import CURL_SEES_A_CUT
+from web_servers import (KEY, ApacheFcgid, Deployment, NginxPool, Scene,
+                         SharedHosting)
+
+
+def last_record(scene, document: dict) -> int:
+    """Its type, for a web server that takes nothing for a while."""
+    body = json.dumps(document).encode()
+    with fastcgi.connect(scene.pool.socket) as sock:
+        sock.sendall(fastcgi.head({
+            "REQUEST_METHOD": "POST", "REQUEST_URI": "/bundle",
+            "SCRIPT_NAME": "", "PATH_INFO": "/bundle",
+            "SERVER_PROTOCOL": "HTTP/1.1", "CONTENT_TYPE": "application/json",
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_AUTHORIZATION": f"Bearer {KEY}"})
+            + fastcgi.record(5, body) + fastcgi.record(5))
+        time.sleep(6)
+        said, type_ = b"", 0
+        while (piece := sock.recv(1 << 20)):
+            said += piece
+    while len(said) >= 8:
+        _, type_, _, size, padding, _ = struct.unpack(">BBHHBB", said[:8])
+        said = said[8 + size + padding:]
+    return type_
+
+
+def test_cut_waits_for_room(scene, origin):
+    """A source that dies when what it sent has just filled the socket."""
+    def of(die: int) -> int:
+        files = [origin.file("first.bin").entry(compression="deflate"),
+                 origin.file("x.bin", size="8m", die=die, ranges="no",
+                             rate="160k").entry()]
+        return last_record(scene, {"files": files, "onError": "abort"})
+
+    with concurrent.futures.ThreadPoolExecutor(20) as at_once:
+        types = list(at_once.map(of, range(160 << 10, 240 << 10, 4 << 10)))
+    assert set(types) == {77}
+
+
+def test_drain_cuts_slow_clients_of_nginx(origin):
+    scene = Scene({"DRAIN_TIMEOUT": "1s"}).start()
+    deployment = Deployment(scene, NginxPool).start()
+    try:
+        with concurrent.futures.ThreadPoolExecutor(5) as at_once:
+            files = [origin.file("first.bin").entry(compression="deflate"),
+                     origin.file("x.bin", size="64m").entry()]
+            got = [at_once.submit(deployment.zip, files, "--limit-rate",
+                                  "300k") for _ in range(5)]
+            time.sleep(6)
+            scene.pool.signal(signal.SIGTERM)
+            exits = [one.result().exit for one in got]
+        assert set(exits) <= set(CURL_SEES_A_CUT), exits
+    finally:
+        deployment.stop()
+        scene.stop()
+
+
+@pytest.mark.parametrize("kind", [ApacheFcgid, SharedHosting])
+@pytest.mark.parametrize("missing", [12, 17])
+def test_error_page_fills_no_range(scene, origin, kind, missing):
+    """Some bytes are missing at the end of a range, which is not a zip's."""
+    deployment = Deployment(scene, kind).start()
+    try:
+        size, end = 300 << 10, 200_000
+        file = origin.file("end.bin", size=size, die=end - missing,
+                           stall=end - missing - 1, stall_for=1.5)
+        bundle = deployment.create([file.entry(
+            size=size, crc32=f"{file.crc:08x}", compression="store")])
+        got = deployment.curl(f"/{bundle['id']}/", "-H",
+                              f"Range: bytes=0-{36 + end}")
+        assert got.status == 206
+        assert got.exit in CURL_SEES_A_CUT, got.bytes[-20:]
+    finally:
+        deployment.stop()
