@@ -150,7 +150,8 @@ const struct setting setting_table[] = {
 	  NETWORKS(metrics_allow),
 	  .flags = SETTING_NONE,
 	  .value = "127.0.0.0/8,::1/128",
-	  .text = "The networks that may read /metrics." },
+	  .text = "The networks that may read /metrics; behind a proxy it is the "
+		  "proxy's address that counts." },
 	{ .name = "MANIFEST_ALLOW",
 	  SOURCES(manifest_allow),
 	  .flags = SETTING_NONE,
@@ -395,7 +396,8 @@ const struct setting setting_table[] = {
 	  .value = "auto",
 	  .text = "Frame a zip of unknown length in HTTP chunks ourselves, so "
 		  "that a cut is seen behind mod_fcgid; auto does it only when "
-		  "Apache has started the program for an HTTP/1.1 request." },
+		  "mod_fcgid, or lighttpd as CGI, has started the program for "
+		  "an HTTP/1.1 request." },
 
 	{ .section = "The pool",
 	  .name = "MIN_SPARE_WORKERS",

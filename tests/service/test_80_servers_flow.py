@@ -208,8 +208,10 @@ def test_cut_without_a_length_needs_http_1_1(deployment, origin, version):
     (sized, "--http1.0"), (unsized, "--http1.1")])
 def test_cut_is_seen_through_one_more_nginx(deployment, origin, entry,
                                             version):
-    got = broken(deployment.behind_nginx(), origin, entry, LATE, version)
+    front = deployment.behind_nginx()
+    got = broken(front, origin, entry, LATE, version)
     assert is_seen(got) == (entry is sized or deployment.name not in HIDES)
+    assert front.get("/metrics").status_code == 403
 
 
 # -- a client that leaves ----------------------------------------------------
@@ -229,9 +231,10 @@ def downloading(deployment, files: list, *options: str):
         process.wait()
 
 
-def test_client_gone_while_bytes_flow(deployment, origin, measured):
+@pytest.mark.parametrize("entry", [sized, unsized])
+def test_client_gone_while_bytes_flow(deployment, origin, measured, entry):
     file = origin.file("endless.bin", size="2g", rate="8m")
-    with downloading(deployment, [sized(file)]) as curl:
+    with downloading(deployment, [entry(file)]) as curl:
         wait_until(lambda: file.books["bytes"] > MIB, "bytes")
         curl.kill()
         left = time.time()
@@ -319,7 +322,8 @@ def folder_size(folder: pathlib.Path) -> int:
                if p.is_file() and p.suffix not in (".log", ".out"))
 
 
-def test_back_pressure(deployment, origin, measured, sanitized):
+@pytest.mark.parametrize("entry", [sized, unsized])
+def test_back_pressure(deployment, origin, measured, sanitized, entry):
     """500 MB for a client at 200 KB/s: nobody holds more than 32 MiB."""
     server = deployment.server
     file = origin.file("huge.bin", size="500m")
@@ -330,7 +334,7 @@ def test_back_pressure(deployment, origin, measured, sanitized):
 
     before = sum(map(held, everybody()))
     files_before = folder_size(server.folder)
-    with downloading(deployment, [sized(file)], "--limit-rate", "200k"):
+    with downloading(deployment, [entry(file)], "--limit-rate", "200k"):
         wait_until(lambda: file.books["bytes"] > 0, "bytes")
         time.sleep(3)
         after = sum(map(held, everybody()))

@@ -191,6 +191,11 @@ def test_a_node_comes_back(cluster, nodes):
     pools.wait_until(used, "its first request")
 
 
+def test_the_numbers_of_a_node_are_not_for_everybody(cluster, nodes):
+    assert nodes[0].get("/metrics").status_code == 200
+    assert cluster.get("/metrics").status_code == 403
+
+
 def test_the_sample_names_settings_that_exist(nodes):
     config = CLUSTER / "node.env"
     done = pools.program(nodes[0].folder, "--config", str(config), "config")
