@@ -150,7 +150,8 @@ const struct setting setting_table[] = {
 	  NETWORKS(metrics_allow),
 	  .flags = SETTING_NONE,
 	  .value = "127.0.0.0/8,::1/128",
-	  .text = "The networks that may read /metrics; behind a proxy it is the "
+	  .text = "The networks that may read /metrics; behind a proxy it is "
+		  "the "
 		  "proxy's address that counts." },
 	{ .name = "MANIFEST_ALLOW",
 	  SOURCES(manifest_allow),
