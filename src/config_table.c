@@ -151,8 +151,7 @@ const struct setting setting_table[] = {
 	  .flags = SETTING_NONE,
 	  .value = "127.0.0.0/8,::1/128",
 	  .text = "The networks that may read /metrics; behind a proxy it is "
-		  "the "
-		  "proxy's address that counts." },
+		  "the proxy's address that counts." },
 	{ .name = "MANIFEST_ALLOW",
 	  SOURCES(manifest_allow),
 	  .flags = SETTING_NONE,
