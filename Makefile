@@ -137,6 +137,7 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(B)/libzipstream.a
 
 # What these test lives at the edge.
 $(B)/tests/test_pool $(B)/tests/test_head $(B)/tests/test_fence \
+$(B)/tests/test_keeper \
 build/fuzz/fuzz_fastcgi: \
 	$(call objects,$(filter-out fcgi/main.c,$(edge)))
 

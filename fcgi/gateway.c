@@ -33,6 +33,7 @@
 
 #define LOG_MODULE "gateway"
 #include "head.h"
+#include "keeper.h"
 #include "log.h"
 #include "record.h"
 #include "stats.h"
@@ -56,6 +57,9 @@ struct gateway {
 	bool apache_http2;
 	int64_t timeout_ms;
 	int fd;
+	int keeper_fd; /* -1: none */
+	int slot;
+	bool lent; /* the keeper has a copy of fd */
 	bool local;
 	bool stdin_ended;
 	bool detached;	      /* the process is for this answer alone */
@@ -87,6 +91,7 @@ gateway_new(const struct config *c, enum inbound_path path)
 	if (g == NULL)
 		return NULL;
 	g->fd = -1;
+	g->keeper_fd = -1;
 	g->path = path;
 	g->chunked_by_us = c->chunked_by_us;
 	g->timeout_ms = c->client_timeout_ms;
@@ -97,6 +102,13 @@ void
 gateway_free(struct gateway *g)
 {
 	free(g);
+}
+
+void
+gateway_keep(struct gateway *g, int keeper_fd, int slot)
+{
+	g->keeper_fd = keeper_fd;
+	g->slot = slot;
 }
 
 static void
@@ -190,6 +202,29 @@ send_record(const struct gateway *g, struct iovec *iov, int n)
 	return rc;
 }
 
+/* Where a length is declared, and in our own chunks, any end of ours that
+ * comes early is seen. */
+static void
+lend(struct gateway *g)
+{
+	if (g->lent || g->keeper_fd == -1 || g->in.transport.sized ||
+	    g->in.transport.chunks)
+		return;
+	keeper_lend(g->keeper_fd, g->slot, g->fd);
+	g->lent = true;
+}
+
+/* The copy keeps the connection open. */
+static void
+take_back(struct gateway *g)
+{
+	if (!g->lent)
+		return;
+	shutdown(g->fd, SHUT_RDWR);
+	keeper_return(g->keeper_fd, g->slot);
+	g->lent = false;
+}
+
 static int
 write_answer(void *ctx, const struct iovec *iov, int n)
 {
@@ -199,6 +234,7 @@ write_answer(void *ctx, const struct iovec *iov, int n)
 	unsigned char header[RECORD_HEADER];
 	int used;
 
+	lend(g);
 	while ((used = record_next(&c, g->fcgx.requestId, header, out)) > 0)
 		if (send_record(g, out, used) == -1)
 			return -1;
@@ -301,6 +337,7 @@ gateway_cut_and_exit(void)
 		wait_until_taken(g->fd, false, until);
 		limit_sending(g, until);
 		send_cut(g);
+		shutdown(g->fd, SHUT_RDWR);
 	}
 	_exit(0);
 }
@@ -451,6 +488,7 @@ gateway_close(struct gateway *g)
 	if (g->fd != -1) {
 		if (!g->stdin_ended)
 			linger(g->fd);
+		take_back(g);
 		close(g->fd);
 	}
 	if (g->detached)

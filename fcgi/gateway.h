@@ -25,6 +25,8 @@ int gateway_prepare(struct error *e);
 
 struct gateway *gateway_new(const struct config *c, enum inbound_path path);
 void gateway_free(struct gateway *g);
+/* In a pool: the process keeper.h speaks of, and our slot there. */
+void gateway_keep(struct gateway *g, int keeper_fd, int slot);
 
 /*
  * Reads a request's variables into arena memory.  NULL when the peer sent

@@ -201,7 +201,9 @@ static int
 run_responder(const struct invocation *in)
 {
 	struct listeners l = { 0 };
-	struct worker_setup alone = { .wake_fd = -1, .slot = -1 };
+	struct worker_setup alone = { .wake_fd = -1,
+				      .keeper_fd = -1,
+				      .slot = -1 };
 	struct error e = { 0 };
 	struct config *c = start(in);
 	enum inbound_path path = listener_of_mod_fcgid(STDIN_FILENO)

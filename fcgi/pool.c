@@ -25,6 +25,7 @@
 #include "children.h"
 #include "confine.h"
 #include "heap.h"
+#include "keeper.h"
 #include "notify.h"
 #include "scoreboard.h"
 #include "service.h"
@@ -39,6 +40,7 @@
 #define SHRINK_MS 5000	      /* idle for so long: some may go */
 #define HANG_UP_MS 250	      /* drain: idle workers empty the TCP queues */
 #define CUT_MS 60000	      /* "now", but slow clients: then SIGKILL */
+#define KEEPER_MS 1000	      /* from one keeper to the next */
 #define REPORT_MS (5 * 60000) /* a line of numbers */
 
 enum phase { RUNNING, DRAINING, CUTTING };
@@ -57,6 +59,9 @@ struct pool {
 	int current; /* workers of this generation */
 	int64_t forked;
 	int64_t unready; /* died before they were idle once */
+	struct keeper keeper;
+	pid_t keeping;	 /* 0: none */
+	int64_t keep_ms; /* when it was forked */
 	pid_t refuser;	 /* 0: none, as the next */
 	pid_t purger;
 	struct sizing_wait wait;
@@ -118,6 +123,7 @@ fork_child(struct pool *p)
 	if (pid == 0) {
 		close(p->signals);
 		close(p->wake[0]);
+		close(p->keeper.told);
 	} else if (pid == -1) {
 		log_error("cannot fork: %s", strerror(errno));
 		forbid_forks(p);
@@ -145,6 +151,7 @@ setup_of(const struct pool *p, int slot, pid_t parent)
 		.path = p->options->path,
 		.board = p->board,
 		.wake_fd = p->wake[1],
+		.keeper_fd = p->keeper.tell,
 		.slot = slot,
 		.generation = p->generation,
 		.parent = parent,
@@ -181,6 +188,22 @@ fork_refuser(struct pool *p)
 	p->refuser = pid;
 	p->wait.since_ms = 0;
 	log_warn("all %d workers are busy: answering 503", p->children.live);
+}
+
+static void
+fork_keeper(struct pool *p, int64_t now)
+{
+	pid_t pid;
+
+	if (p->keeping > 0 || (p->keep_ms > 0 && now - p->keep_ms < KEEPER_MS))
+		return;
+	p->keep_ms = now;
+	pid = fork();
+	if (pid == 0)
+		leave(keeper_run(&p->keeper, p->config));
+	if (pid == -1)
+		log_error("cannot fork: %s", strerror(errno));
+	p->keeping = pid > 0 ? pid : 0;
 }
 
 /* Confined like a worker, which talks to the same store. */
@@ -238,6 +261,7 @@ bury_worker(struct pool *p, int slot, int status)
 		if (unready)
 			forbid_forks(p);
 	}
+	keeper_bury(p->keeper.tell, slot);
 	if (child->generation == p->generation)
 		p->current--;
 	stats_clear(slot);
@@ -258,6 +282,8 @@ reap(struct pool *p)
 			p->refuser = 0;
 		else if (pid == p->purger)
 			p->purger = 0;
+		else if (pid == p->keeping)
+			p->keeping = 0;
 	}
 }
 
@@ -486,6 +512,7 @@ turn_running(struct pool *p, int64_t now)
 
 	if (p->reload)
 		reload(p);
+	fork_keeper(p, now);
 	if (stats_idle() < p->config->min_spare_workers)
 		waiting = listeners_waiting(p->options->listeners, false);
 	grow(p, waiting, now);
@@ -628,6 +655,7 @@ pool_open(struct pool *p, const struct pool_options *o, struct error *e)
 	p->signals = open_signals();
 	if (slots < 1 || p->board == NULL || p->signals == -1 ||
 	    pipe2(p->wake, O_CLOEXEC | O_NONBLOCK) == -1 ||
+	    keeper_open(&p->keeper) == -1 ||
 	    scoreboard_create(p->config, slots) == -1 ||
 	    children_init(&p->children, slots))
 		return error_set(e, ERROR_INTERNAL,
@@ -648,6 +676,7 @@ pool_close(struct pool *p)
 	if (p->board != NULL)
 		munmap(p->board, sizeof(*p->board));
 	config_free(p->config);
+	keeper_close(&p->keeper);
 	close(p->wake[0]);
 	close(p->wake[1]);
 	close(p->signals);

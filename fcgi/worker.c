@@ -143,6 +143,7 @@ worker_open(struct worker *w, const struct worker_setup *setup,
 		error_set(&e, ERROR_INTERNAL, "Cannot wait for connections");
 		goto fail;
 	}
+	gateway_keep(w->gateway, setup->keeper_fd, setup->slot);
 	/* Workers born together should not be replaced together. */
 	w->limit = c->max_requests -
 		   (int64_t)getpid() % (c->max_requests / 10 + 1);

@@ -33,10 +33,11 @@ struct worker_setup {
 	const struct config *config;
 	const struct listeners *listeners;
 	enum inbound_path path;
-	/* In a pool; without one: NULL, -1, 0, 0 */
+	/* In a pool; without one: NULL, -1, -1, 0, 0 */
 	struct worker_board *board;
-	int wake_fd; /* one byte wakes the parent */
-	int slot;    /* in the scoreboard */
+	int wake_fd;   /* one byte wakes the parent */
+	int keeper_fd; /* keeper.h: what is said to it */
+	int slot;      /* in the scoreboard */
 	int generation;
 	pid_t parent;
 };

@@ -187,20 +187,32 @@ class Service:
         stop(self.pool, signal.SIGQUIT)
         self.log.close()
 
-    def workers(self) -> list[int]:
+    def children(self) -> list[int]:
         path = f"/proc/{self.pool.pid}/task/{self.pool.pid}/children"
         return [int(pid) for pid in pathlib.Path(path).read_text().split()]
 
+    def workers(self) -> list[int]:
+        return [pid for pid in self.children()
+                if command_name(pid) != "zipstream-keep"]
+
     def cpu(self) -> float:
-        """CPU seconds of the pool and of all its workers, dead ones too."""
+        """CPU seconds of the pool and of all its children, dead ones too."""
         fields = stat_fields(self.pool.pid)
         buried = (int(fields[13]) + int(fields[14])) / TICK
         return (buried + run_time(self.pool.pid) +
-                sum(map(run_time, self.workers())))
+                sum(map(run_time, self.children())))
 
     def make_bundle(self, document: dict) -> tuple[str, str]:
         made = post(f"http://127.0.0.1:{self.port}/", document)
         return made["id"], made["secret"]
+
+
+def command_name(pid: int) -> str:
+    """"" of one that has just gone."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def stat_fields(pid: int) -> list[str]:

@@ -79,6 +79,16 @@ def children(pid: int) -> list:
     return []
 
 
+# The one child of a pool that is no worker.
+KEEPER = "zipstream-keep"
+
+
+def name_of(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
 def memory_peak(pid: int) -> int:
     """The most that was ever resident, in bytes; 0 when it is gone."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -138,7 +148,10 @@ class Pool:
         return self.process.pid
 
     def workers(self) -> list:
-        return children(self.pid)
+        return [pid for pid in children(self.pid) if name_of(pid) != KEEPER]
+
+    def keeper(self) -> list:
+        return [pid for pid in children(self.pid) if name_of(pid) == KEEPER]
 
     def log(self) -> str:
         if not self.log_path.exists():
@@ -178,7 +191,7 @@ class Pool:
     def kill(self):
         """Only for what a failed test has left behind."""
         if self.process.poll() is None:
-            for pid in [*self.workers(), self.pid]:
+            for pid in [*children(self.pid), self.pid]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self.process.wait(10)

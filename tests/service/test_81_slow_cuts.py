@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Cuts that a slow client, or a server's error page, might hide."""
+"""Cuts that a slow client, a worker's sudden death, or a server's error page
+might hide."""
 
 import concurrent.futures
 import json
+import os
 import signal
 import struct
 import time
@@ -11,8 +13,9 @@ import pytest
 
 import fastcgi
 from service import CURL_SEES_A_CUT
-from web_servers import (KEY, ApacheFcgid, Deployment, NginxPool, Scene,
-                         SharedHosting)
+from pool import wait_until
+from web_servers import (KEY, ApacheFcgid, ApacheProxy, Deployment,
+                         LighttpdPool, NginxPool, Scene, SharedHosting)
 
 
 def last_record(scene, document: dict) -> int:
@@ -84,3 +87,38 @@ def test_error_page_fills_no_range(scene, origin, kind, missing):
         assert got.exit in CURL_SEES_A_CUT, got.bytes[-20:]
     finally:
         deployment.stop()
+
+
+@pytest.mark.deaths
+@pytest.mark.parametrize("kind", [LighttpdPool, NginxPool, ApacheProxy])
+@pytest.mark.parametrize("rate", ["300k", "300m"])
+def test_a_worker_that_is_killed_is_seen(origin, kind, rate):
+    """Between two records of an answer without a length, or, with a client
+    that is slow, in the middle of one."""
+    scene = Scene({}).start()
+    deployment = Deployment(scene, kind).start()
+    try:
+        files = [origin.file(f"{i}.bin", size="64m", rate="8m")
+                 for i in range(4)]
+        with concurrent.futures.ThreadPoolExecutor(4) as at_once:
+            got = [at_once.submit(
+                deployment.zip, [file.entry(compression="deflate")],
+                "--limit-rate", rate) for file in files]
+            for file in files:
+                wait_until(lambda f=file: f.books["bytes"] > 2 << 20, "bytes")
+            for pid in scene.pool.workers():
+                os.kill(pid, signal.SIGKILL)
+            exits = [one.result().exit for one in got]
+        assert set(exits) <= set(CURL_SEES_A_CUT), exits
+    finally:
+        deployment.stop()
+        scene.stop()
+
+
+@pytest.mark.deaths
+def test_a_keeper_that_is_killed_is_replaced(make_service):
+    service = make_service()
+    (first,) = wait_until(service.pool.keeper, "the keeper")
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: service.pool.keeper() not in ([], [first]),
+               "another one")
