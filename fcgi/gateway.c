@@ -255,16 +255,18 @@ finish_answer(void *ctx)
 	return 0;
 }
 
-/* Waits until the peer has taken what was sent, but not beyond `until`. */
+/* Waits until the peer has taken what was sent, but not beyond `until`.  One
+ * that is gone takes nothing, while of TCP the queue stays as it was. */
 static void
 wait_until_taken(int fd, bool local, int64_t until)
 {
+	struct pollfd p = { .fd = fd };
 	int queued = 0;
 
 	for (int ms = 2; stats_now_ms() < until; ms += ms < TAKEN_MS) {
-		if (ioctl(fd, SIOCOUTQ, &queued) == -1 || queued == 0)
+		if (ioctl(fd, SIOCOUTQ, &queued) == -1 || queued == 0 ||
+		    poll(&p, 1, ms) > 0)
 			break;
-		sleep_ms(ms);
 	}
 	sleep_ms(local ? CUT_LOCAL_MS : CUT_TCP_MS);
 }

@@ -47,8 +47,11 @@ bundle_tell_apart(struct arena *a, struct bundle *b, struct error *e)
 		if (!bundle_is_folder(&f))
 			f.dst = dst_set_take(names, f.dst,
 					     f.src != NULL ? f.src : "", e);
-		if (f.dst == NULL && e->code != ERROR_NONE)
+		if (f.dst == NULL && e->code == ERROR_INTERNAL)
 			return -1;
+		/* Too long for a number: the download will say so. */
+		if (f.dst == NULL && e->code != ERROR_NONE)
+			f.dst = b->files[i].dst;
 		if (f.dst != NULL)
 			b->files[kept++] = f;
 	}

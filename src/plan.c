@@ -16,7 +16,7 @@
 /* Any BUNDLE_SIZE_MAX can be added to it, and the directory of all files. */
 #define TOTAL_MAX (INT64_C(1) << 62)
 /* The emitter's own version: a change of its bytes is another ETag. */
-#define PLAN_VERSION "zipstream-layout-1"
+#define PLAN_VERSION "zipstream-layout-2"
 
 static const struct {
 	enum plan_layout layout;

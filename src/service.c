@@ -202,16 +202,35 @@ conclude(struct exchange *x, int64_t started)
 	log_access(a);
 }
 
+/* A store that has nothing open. */
+static int
+renew_store(struct service *s, struct error *e)
+{
+	struct store *fresh = store_new(s->config, s->engine, e);
+
+	if (fresh == NULL)
+		return -1;
+	store_free(s->store);
+	s->store = fresh;
+	return 0;
+}
+
 int
 service_detach(struct exchange *x, struct error *e)
 {
 	struct transport *t = x->response->transport;
 	struct service *s = x->service;
+	struct transfer_engine *fresh;
 	int rc;
 
 	store_release(s->store);
 	if (t->detach == NULL)
 		return 0;
+	/* SQLite counts a process's locks in its memory: with the file open, a
+	 * child would take its parent's for its own, and the last one to close
+	 * would delete the log that it writes to. */
+	if (renew_store(s, e) != 0)
+		return -1;
 	rc = t->detach(t->ctx);
 	x->detached = rc == 1;
 	if (rc == -1)
@@ -219,11 +238,13 @@ service_detach(struct exchange *x, struct error *e)
 				 "An export is being written already");
 	if (rc == 1)
 		return 1;
-	/* What the other one has open stays its own. */
-	s->engine = transfer_engine_new(s->config, e);
-	s->store =
-		s->engine != NULL ? store_new(s->config, s->engine, e) : NULL;
-	return s->store != NULL ? 0 : -1;
+	/* The slot, and what the other one has open, stay its own. */
+	stats_attach(-1);
+	fresh = transfer_engine_new(s->config, e);
+	if (fresh == NULL)
+		return -1;
+	s->engine = fresh;
+	return renew_store(s, e);
 }
 
 void

@@ -42,20 +42,33 @@ def connect(path: pathlib.Path) -> socket.socket:
     return sock
 
 
-def answer(sock: socket.socket) -> tuple:
-    """What the program wrote until it closed: text, and whether it ended the
-    request well."""
+def records(sock: socket.socket):
+    """Type and content of each that comes, until the connection closes."""
     said = b""
-    try:
-        while (piece := sock.recv(65536)):
-            said += piece
-    except ConnectionResetError:
-        pass
+    while True:
+        while len(said) >= 8:
+            _, type_, _, size, padding, _ = struct.unpack(">BBHHBB", said[:8])
+            if len(said) < 8 + size + padding:
+                break
+            yield type_, said[8:8 + size]
+            said = said[8 + size + padding:]
+        try:
+            piece = sock.recv(65536)
+        except ConnectionResetError:
+            return
+        if not piece:
+            return
+        said += piece
+
+
+def answer(sock: socket.socket, to_end: bool = False) -> tuple:
+    """What the program wrote until it closed, or (to_end) ended the request:
+    text, and whether it ended it well."""
     text, ended = b"", False
-    while len(said) >= 8:
-        _, type_, _, size, padding, _ = struct.unpack(">BBHHBB", said[:8])
+    for type_, content in records(sock):
         if type_ == STDOUT:
-            text += said[8:8 + size]
+            text += content
         ended |= type_ == END
-        said = said[8 + size + padding:]
+        if ended and to_end:
+            break
     return text.decode("latin-1"), ended

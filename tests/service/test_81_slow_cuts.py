@@ -6,37 +6,37 @@ import concurrent.futures
 import json
 import os
 import signal
-import struct
+import socket
 import time
 
 import pytest
 
 import fastcgi
+from pool import Pool, wait_until
+from servers import free_port
 from service import CURL_SEES_A_CUT
-from pool import wait_until
 from web_servers import (KEY, ApacheFcgid, ApacheProxy, Deployment,
                          LighttpdPool, NginxPool, Scene, SharedHosting)
 
 
+def call(document: dict) -> bytes:
+    """The request that asks for its zip."""
+    body = json.dumps(document).encode()
+    return fastcgi.head({
+        "REQUEST_METHOD": "POST", "REQUEST_URI": "/bundle",
+        "SCRIPT_NAME": "", "PATH_INFO": "/bundle",
+        "SERVER_PROTOCOL": "HTTP/1.1", "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_AUTHORIZATION": f"Bearer {KEY}"}) + fastcgi.record(
+            5, body) + fastcgi.record(5)
+
+
 def last_record(scene, document: dict) -> int:
     """Its type, for a web server that takes nothing for a while."""
-    body = json.dumps(document).encode()
     with fastcgi.connect(scene.pool.socket) as sock:
-        sock.sendall(fastcgi.head({
-            "REQUEST_METHOD": "POST", "REQUEST_URI": "/bundle",
-            "SCRIPT_NAME": "", "PATH_INFO": "/bundle",
-            "SERVER_PROTOCOL": "HTTP/1.1", "CONTENT_TYPE": "application/json",
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_AUTHORIZATION": f"Bearer {KEY}"})
-            + fastcgi.record(5, body) + fastcgi.record(5))
+        sock.sendall(call(document))
         time.sleep(6)
-        said, type_ = b"", 0
-        while (piece := sock.recv(1 << 20)):
-            said += piece
-    while len(said) >= 8:
-        _, type_, _, size, padding, _ = struct.unpack(">BBHHBB", said[:8])
-        said = said[8 + size + padding:]
-    return type_
+        return [type_ for type_, _ in fastcgi.records(sock)][-1]
 
 
 def test_cut_waits_for_room(scene, origin):
@@ -50,6 +50,30 @@ def test_cut_waits_for_room(scene, origin):
     with concurrent.futures.ThreadPoolExecutor(20) as at_once:
         types = list(at_once.map(of, range(160 << 10, 240 << 10, 4 << 10)))
     assert set(types) == {77}
+
+
+def test_nobody_waits_for_who_has_gone(tmp_path, origin):
+    """A reset leaves the queue of a TCP connection as it was."""
+    port = free_port()
+    pool = Pool(tmp_path, {"MAX_WORKERS": 1})
+    pool.addresses.append(f"127.0.0.1:{port}")
+    pool.start()
+    try:
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.sendall(call({"files": [
+                origin.file("big.bin", size="64m").entry()]}))
+            assert sock.recv(1000)
+            time.sleep(1)  # Bytes are unread: the close is a reset.
+
+        def is_free() -> bool:
+            with fastcgi.connect(pool.socket) as again:
+                again.sendall(fastcgi.head(fastcgi.GET) + fastcgi.record(5))
+                return "OK" in fastcgi.answer(again)[0]
+
+        wait_until(is_free, "a free worker")
+        pool.stop()
+    finally:
+        pool.kill()
 
 
 def test_drain_cuts_slow_clients_of_nginx(origin):

@@ -10,6 +10,7 @@ from liar import Liar, head
 
 SIZE, BROKEN_AT = 1 << 20, 500_000
 DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
+LATER = "Wed, 15 Nov 2023 22:13:20 GMT"
 
 
 @pytest.mark.parametrize("headers", [
@@ -55,6 +56,26 @@ def test_a_weak_tag_that_stays_lets_it_go_on(service):
         judges.check(service.zip([liar.entry()]).well(),
                      {"x.jpg": b"a" * SIZE})
     assert asked == [0, BROKEN_AT]
+
+
+def test_a_weak_tag_does_not_outweigh_the_date(service):
+    asked = []
+
+    def answer(sock, first, ranged):
+        version = min(len(asked), 1)
+        asked.append(first)
+        more = {"ETag": 'W/"a"', "Content_Length": SIZE - first,
+                "Last_Modified": (DATE, LATER)[version]}
+        if ranged:
+            sock.sendall(head("206 Partial Content", Content_Range=(
+                f"bytes {first}-{SIZE - 1}/{SIZE}"), **more))
+        else:
+            sock.sendall(head("200 OK", **more))
+        body = b"ab"[version:version + 1] * (SIZE - first)
+        sock.sendall(body if version else body[:BROKEN_AT])
+
+    with Liar(answer) as liar:
+        service.zip([liar.entry()]).failed()
 
 
 def test_a_part_of_a_length_that_nobody_knows(service):
