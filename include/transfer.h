@@ -113,16 +113,22 @@ void transfer_cancel(struct transfer *x);
  */
 int transfer_turn(struct transfer_engine *t, int watch_fd, int timeout_ms);
 
-/*
- * A whole small exchange, blocking: answer body into `out` (bounded by its
- * ceiling), status into *status.  `want` names headers whose values are
- * copied to `got` (arena memory, NULL when absent).  -1 with
- * ERROR_UNAVAILABLE when no whole answer came within timeout_ms.
- */
-int
-transfer_exchange(struct transfer_engine *t, const struct transfer_call *call,
-		  int timeout_ms, struct arena *a, int *status, struct buf *out,
-		  const char *const *want, const char **got, size_t want_count,
-		  struct error *e);
+/* What a small exchange brings; the caller's, `body` too. */
+struct transfer_answer {
+	int status;	  /* of the final head; 0: none came */
+	struct buf *body; /* bounded by its ceiling */
+	/* Headers that are wanted, and room for their values: arena memory,
+	 * NULL when absent. */
+	const char *const *want;
+	const char **got;
+	size_t want_count;
+	struct arena *arena; /* not needed where nothing is wanted */
+};
+
+/* A whole small exchange, blocking.  -1 with ERROR_UNAVAILABLE when no whole
+ * answer came within timeout_ms. */
+int transfer_exchange(struct transfer_engine *t,
+		      const struct transfer_call *call, int timeout_ms,
+		      struct transfer_answer *answer, struct error *e);
 
 #endif

@@ -199,18 +199,14 @@ static int
 ask(struct transfer_engine *t, const struct transfer_call *call,
     struct buf *answer, struct error *e)
 {
-	struct arena *a = arena_new(0);
-	int status = 0, rc;
+	struct transfer_answer got = { .body = answer };
+	int rc = transfer_exchange(t, call, TIMEOUT_MS, &got, e);
 
-	if (a == NULL)
-		return error_memory(e);
-	rc = transfer_exchange(t, call, TIMEOUT_MS, a, &status, answer, NULL,
-			       NULL, 0, e);
-	arena_free(a);
-	if (rc == 0 && status != 200) {
+	if (rc == 0 && got.status != 200) {
 		rc = error_set(e, ERROR_UNAVAILABLE,
-			       "The credential service answered %d", status);
-		e->http_status = status;
+			       "The credential service answered %d",
+			       got.status);
+		e->http_status = got.status;
 	}
 	return rc;
 }

@@ -212,21 +212,21 @@ attempt(const struct dynamodb *db, const char *operation,
 	struct arena *a = arena_new(0);
 	struct transfer_call call;
 	struct buf text;
+	struct transfer_answer got = { .body = &text };
 	char name[256];
-	int status = 0, rc = -1;
+	int rc = -1;
 	bool again;
 
 	buf_init(&text, ANSWER_MAX);
 	if (a == NULL || prepare(db, a, operation, body, &call, e) != 0)
 		goto out;
 	rc = 1;
-	if (transfer_exchange(db->engine, &call, timeout_ms, a, &status, &text,
-			      NULL, NULL, 0, e) != 0) {
+	if (transfer_exchange(db->engine, &call, timeout_ms, &got, e) != 0) {
 		dynamodb_away(e, e->text);
 		goto out;
 	}
 	rc = 0;
-	if (status == 200) {
+	if (got.status == 200) {
 		*end = DYNAMODB_OK;
 		if (answer != NULL) {
 			*answer = json_parse(buf_str(&text), text.len, e);
@@ -239,7 +239,7 @@ attempt(const struct dynamodb *db, const char *operation,
 	if (strncmp(name, EXPIRED, strlen(EXPIRED)) == 0)
 		credentials_forget();
 	if (*end == DYNAMODB_OK) {
-		rc = again || status >= 500 ? 1 : -1;
+		rc = again || got.status >= 500 ? 1 : -1;
 		dynamodb_away(e, name);
 	}
 out:

@@ -61,6 +61,11 @@ attempt(const struct config *c, struct transfer_engine *t, struct arena *a,
 {
 	struct transfer_call call = { .method = what->method };
 	struct transfer_head head = { .get = find_value, .opaque = v };
+	struct transfer_answer got = { .body = answer->body,
+				       .want = v->names,
+				       .got = v->texts,
+				       .want_count = v->count,
+				       .arena = a };
 	enum source_verdict verdict;
 
 	if (s3_prepare(c, t, a, what, &call, e) != 0)
@@ -75,12 +80,11 @@ attempt(const struct config *c, struct transfer_engine *t, struct arena *a,
 		call.upload_len = (int64_t)payload->len;
 	}
 	buf_reset(answer->body);
-	if (transfer_exchange(t, &call, answer->timeout_ms, a, &head.status,
-			      answer->body, v->names, v->texts, v->count,
-			      e) != 0)
+	if (transfer_exchange(t, &call, answer->timeout_ms, &got, e) != 0)
 		return 1;
-	if (head.status >= 200 && head.status < 300)
+	if (got.status >= 200 && got.status < 300)
 		return 0;
+	head.status = got.status;
 	verdict = s3_judge(c, what->object.bucket, &head, buf_str(answer->body),
 			   answer->body->len, e);
 	return verdict == SOURCE_FAIL ? -1 : 1;

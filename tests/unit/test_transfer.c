@@ -299,17 +299,20 @@ test_exchange(void **state)
 	struct arena *a = arena_new(0);
 	const char *got[2];
 	struct buf out;
+	struct transfer_answer answer = { .body = &out,
+					  .want = want,
+					  .got = got,
+					  .want_count = 2,
+					  .arena = a };
 	struct error e;
-	int status;
 
 	(void)state;
 	call.headers[call.header_count++] =
 		(struct transfer_header){ "X-Own", "yes" };
 	buf_init(&out, 10);
-	assert_int_equal(transfer_exchange(engine, &call, 2000, a, &status,
-					   &out, want, got, 2, &e),
+	assert_int_equal(transfer_exchange(engine, &call, 2000, &answer, &e),
 			 0);
-	assert_int_equal(status, 200);
+	assert_int_equal(answer.status, 200);
 	assert_int_equal(out.len, 10);
 	assert_string_equal(got[0], "\"v\"");
 	assert_null(got[1]);
@@ -323,20 +326,18 @@ test_exchange(void **state)
 	call.body = NULL;
 	call.url = url("/silent");
 	buf_reset(&out);
-	assert_int_equal(transfer_exchange(engine, &call, 200, a, &status, &out,
-					   NULL, NULL, 0, &e),
+	assert_int_equal(transfer_exchange(engine, &call, 200, &answer, &e),
 			 -1);
+	assert_null(got[0]);
 	assert_int_equal(e.code, ERROR_UNAVAILABLE);
 	assert_string_equal(e.text, "timed out");
 	call.url = url("/ok");
-	assert_int_equal(transfer_exchange(engine, &call, 2000, a, &status,
-					   &out, NULL, NULL, 0, &e),
+	assert_int_equal(transfer_exchange(engine, &call, 2000, &answer, &e),
 			 -1);
 	assert_string_equal(e.text, "too large an answer");
 	/* A value cannot smuggle in another header. */
 	call.headers[0].value = "a\r\nX-Evil: b";
-	assert_int_equal(transfer_exchange(engine, &call, 2000, a, &status,
-					   &out, NULL, NULL, 0, &e),
+	assert_int_equal(transfer_exchange(engine, &call, 2000, &answer, &e),
 			 -1);
 	assert_int_equal(e.code, ERROR_INTERNAL);
 	buf_free(&out);
