@@ -98,53 +98,70 @@ endpoint_path(struct arena *a, const struct url *u)
 	return arena_printf(a, "%.*s/", (int)n, u->path);
 }
 
-/* Signs for this moment; a retry is signed anew. */
+static int
+load_keys(const struct dynamodb *db, struct credentials *keys, struct error *e)
+{
+	int found = credentials_get(db->config, db->engine, keys, e);
+
+	if (found == 0)
+		error_set(e, ERROR_UNAVAILABLE, "The store is not available");
+	return found > 0 ? 0 : error_cause(e, "DynamoDB needs AWS credentials");
+}
+
+/* What Authorization says for this moment, which goes to `date`; NULL: no
+ * memory. */
+static const char *
+authorize(struct arena *a, struct sigv4_request r, const struct buf *body,
+	  char date[17])
+{
+	unsigned char sum[SHA256_BYTES];
+	char hash[SHA256_HEX];
+	const char *value = NULL;
+	struct buf auth;
+
+	crypto_sha256(body->data, body->len, sum);
+	crypto_hex(sum, sizeof(sum), hash);
+	r.payload_hash = hash;
+	r.now = (int64_t)time(NULL);
+	buf_init(&auth, 8192);
+	if (sigv4_sign(&r, &auth, date) == 0)
+		value = arena_strdup(a, buf_str(&auth));
+	buf_free(&auth);
+	return value;
+}
+
+/* A retry is signed anew. */
 static int
 prepare(const struct dynamodb *db, struct arena *a, const char *operation,
 	const struct buf *body, struct transfer_call *call, struct error *e)
 {
 	struct credentials *keys = arena_alloc(a, sizeof(*keys));
-	struct url u;
-	unsigned char sum[SHA256_BYTES];
-	struct sigv4_pair signed_headers[2] = {
-		{ "content-type", CONTENT_TYPE }, { "x-amz-target", NULL }
-	};
+	char *date = arena_alloc(a, 17);
+	const char *auth,
+		*target = arena_printf(a, "DynamoDB_20120810.%s", operation);
+	struct sigv4_pair headers[] = { { "content-type", CONTENT_TYPE },
+					{ "x-amz-target", target } };
 	struct sigv4_request r = { .method = "POST",
-				   .headers = signed_headers,
+				   .headers = headers,
 				   .header_count = 2,
 				   .region = db->config->aws_region,
-				   .service = "dynamodb",
-				   .now = (int64_t)time(NULL) };
-	char hash[SHA256_HEX], *date = arena_alloc(a, 17);
-	struct buf auth;
-	int found;
+				   .service = "dynamodb" };
+	struct url u;
 
-	signed_headers[1].value =
-		arena_printf(a, "DynamoDB_20120810.%s", operation);
 	if (endpoint(db->config, a, &u) != 0)
 		return dynamodb_away(e, "its address cannot be used");
 	/* What is signed must be what libcurl sends. */
 	r.host = url_authority(a, &u);
 	r.path = endpoint_path(a, &u);
 	if (keys == NULL || r.host == NULL || r.path == NULL || date == NULL ||
-	    signed_headers[1].value == NULL)
+	    target == NULL)
 		return error_memory(e);
-	found = credentials_get(db->config, db->engine, keys, e);
-	if (found == 0)
-		error_set(e, ERROR_UNAVAILABLE, "The store is not available");
-	if (found <= 0)
-		return error_cause(e, "DynamoDB needs AWS credentials");
+	if (load_keys(db, keys, e) != 0)
+		return -1;
 	r.access_key = keys->access_key;
 	r.secret_key = keys->secret_key;
 	r.token = keys->token;
-	crypto_sha256(body->data, body->len, sum);
-	crypto_hex(sum, sizeof(sum), hash);
-	r.payload_hash = hash;
-	buf_init(&auth, 8192);
-	if (sigv4_sign(&r, &auth, date) != 0) {
-		buf_free(&auth);
-		return error_memory(e);
-	}
+	auth = authorize(a, r, body, date);
 	*call = (struct transfer_call){
 		.method = "POST",
 		.url = arena_printf(a, "%s://%s%s", u.scheme, r.host, r.path),
@@ -152,17 +169,13 @@ prepare(const struct dynamodb *db, struct arena *a, const char *operation,
 		.body_len = body->len,
 		.trusted = true,
 		.headers = { { "Content-Type", CONTENT_TYPE },
-			     { "X-Amz-Target", signed_headers[1].value },
+			     { "X-Amz-Target", target },
 			     { "X-Amz-Date", date },
-			     { "Authorization",
-			       arena_strdup(a, buf_str(&auth)) },
+			     { "Authorization", auth },
 			     { "X-Amz-Security-Token", keys->token } },
 		.header_count = keys->token[0] != '\0' ? 5 : 4,
 	};
-	buf_free(&auth);
-	return call->url != NULL && call->headers[3].value != NULL
-		       ? 0
-		       : error_memory(e);
+	return call->url != NULL && auth != NULL ? 0 : error_memory(e);
 }
 
 void
