@@ -20,7 +20,11 @@ done
 code=$(curl -sS -o "$out" -w '%{http_code}' \
 	${ZIPSTREAM_KEY:+-H "X-Api-Key: $ZIPSTREAM_KEY"} \
 	-H 'Content-Type: application/json' -d "{\"files\":[$files]}" \
-	"$service/bundle")
+	"$service/bundle") || {
+	status=$?
+	rm -f "$out" # what is there is not whole
+	exit "$status"
+}
 if [ "$code" != 200 ]; then
 	cat "$out" >&2 # what is wrong, as JSON
 	rm -f "$out"

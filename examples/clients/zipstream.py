@@ -6,8 +6,10 @@ prints it, and downloads it; goes on where it broke off, if it does.
 The standard library is enough.  ZIPSTREAM_KEY is the API key, if any.
 """
 
+import http.client
 import json
 import os
+import pathlib
 import sys
 import urllib.error
 import urllib.request
@@ -43,19 +45,20 @@ def download(url: str, path: str, attempts: int = 5) -> None:
             have = file.seek(0, os.SEEK_END)
             if total is None and answer.length is not None:
                 total = answer.length
+            broken = False
             try:
                 while piece := answer.read(1 << 16):
                     have += file.write(piece)
-            except OSError:  # the connection broke
-                pass
+            except (OSError, http.client.HTTPException):
+                broken = True
             tag = answer.headers["ETag"]
-        if have == total or total is None:
+        if have == total or (total is None and not broken):
             return
         if tag is None:
-            have, total = 0, None  # it cannot be resumed: from the start
+            headers, total = {}, None  # it cannot be resumed: from the start
             continue
         headers = {"Range": f"bytes={have}-", "If-Range": tag}
-    raise RuntimeError(f"only {have} of {total} bytes came")
+    raise RuntimeError(f"the zip broke off after {have} bytes")
 
 
 def main(service: str, out: str, *links: str) -> None:
@@ -65,7 +68,11 @@ def main(service: str, out: str, *links: str) -> None:
         "files": [{"src": link} for link in links]})
     print("share:", f"{service}/{bundle['id']}")
     print("manage:", f"{service}/{bundle['id']}/{bundle['secret']}")
-    download(f"{service}/{bundle['id']}", out)
+    try:
+        download(f"{service}/{bundle['id']}", out)
+    except (OSError, RuntimeError):
+        pathlib.Path(out).unlink(missing_ok=True)
+        raise
 
 
 if __name__ == "__main__":

@@ -58,11 +58,17 @@ def test_a_failure_is_told(client, service, origin, tmp_path):
     assert not out.exists()
 
 
-def test_a_zip_that_breaks_off_is_none(client, service, origin, tmp_path):
-    """The source dies half-way for good."""
-    dying = origin.file("dying.bin", size="3m", die="1m", ranges="no")
-    done = client(service, tmp_path / "out.zip", dying.url)
+@pytest.mark.parametrize("name, type", [
+    ("known.jpg", "image/jpeg"), ("unknown.txt", "text/plain")])
+def test_a_zip_that_breaks_off_is_none(client, service, origin, tmp_path,
+                                       name, type):
+    """The source dies half-way for good; the zip's length is known, or not."""
+    dying = origin.file(name, type=type, size="3m", die="1m", ranges="no")
+    out = tmp_path / "out.zip"
+    done = client(service, out, dying.url)
     assert done.returncode != 0
+    assert done.stderr and "Traceback" not in done.stderr
+    assert not out.exists()
 
 
 def test_with_a_key(client, make_service, origin, tmp_path):
