@@ -82,6 +82,8 @@ def test_the_debian_package(deb):
         subprocess.run(["sh", "-n", control / name], check=True)
     unit = (tree / "lib/systemd/system/zipstream.service").read_text()
     assert "/usr/bin/zipstream --config /etc/zipstream/zipstream.env" in unit
+    assert [path for path in (tree / "usr/share/doc").rglob("*.conf")
+            if "/usr/local/" in path.read_text()] == []
 
 
 def test_its_program_runs(deb, tmp_path):
