@@ -164,7 +164,7 @@ check-unit: unit-tests ## the unit tests alone
 check-service: all unit-tests ## the service suite; PYTEST_ARGS narrows it
 	$(Q)$(pytest) $(suite) $(PYTEST_ARGS)
 
-check-long: all unit-tests ## the slow tests that `make check` leaves out
+check-long: all unit-tests ## the service suite, slow tests too
 	$(Q)$(pytest) tests/service --long $(PYTEST_ARGS)
 
 asan: ## all tests that both sanitizers can watch
@@ -190,8 +190,7 @@ build/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libzipstream.a
 		$(filter %.o,$^) $(filter %.a,$^) $(pkg_libs)
 
 bench: all ## compare with other programs on this machine
-	$(Q)if [ -x tests/bench/run ]; then tests/bench/run; else \
-		echo 'There is no benchmark in tests/bench.'; fi
+	$(Q)tests/bench/run
 
 lint: deps-lint format-check ## everything a machine can say about the source
 	$(Q)cppcheck -q -j$(JOBS) --error-exitcode=1 --inline-suppr \
@@ -200,7 +199,7 @@ lint: deps-lint format-check ## everything a machine can say about the source
 		-Iinclude $(sources) $(edge)
 	$(Q)shellcheck -S warning $$(grep -lE '^#!/bin/(ba)?sh' tools/* .ci/run)
 	$(Q)tools/lint
-	$(Q)[ -z '$(manuals)' ] || mandoc -T lint -W warning $(manuals)
+	$(Q)mandoc -T lint -W warning $(manuals)
 
 format: ## let clang-format lay out the C files
 	$(Q)clang-format -i $(own_c)

@@ -3,8 +3,9 @@
  * The supervisor: keeps workers on the listening sockets.
  *
  *	SIGTERM, SIGINT	  stop listening, let running answers finish, leave;
- *			  a second one: now
- *	SIGQUIT		  now: running answers are broken off, visibly
+ *			  a second one: now; a third one: SIGKILL
+ *	SIGQUIT		  now: running answers are broken off, visibly, for
+ *			  which clients that are slow have a minute
  *	SIGHUP		  read the settings again; new workers take over, the
  *			  old ones finish what they stream
  *

@@ -109,9 +109,11 @@ const struct setting setting_table[] = {
 	  PATH(state_dir),
 	  .flags = SETTING_AUTO | SETTING_FIXED,
 	  .value = "auto",
-	  .text = "The folder for the SQLite file, sockets and pid files; auto "
-		  "is var beside the build folder, else /var/lib/zipstream "
-		  "where it can be written, else var beside the program." },
+	  .text = "The folder for the SQLite file, the scoreboards of pools "
+		  "and "
+		  "what make run needs; auto is var beside the build folder, "
+		  "else /var/lib/zipstream where it can be written, else var "
+		  "beside the program." },
 	{ .name = "BASE_PATH",
 	  TEXT(base_path, 4096),
 	  .flags = SETTING_AUTO,

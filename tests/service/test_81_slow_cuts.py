@@ -76,6 +76,22 @@ def test_nobody_waits_for_who_has_gone(tmp_path, origin):
         pool.kill()
 
 
+def test_a_third_sigterm_waits_for_nobody(tmp_path, origin):
+    """The second one gives a minute to who takes nothing."""
+    pool = Pool(tmp_path).start()
+    try:
+        with fastcgi.connect(pool.socket) as sock:
+            sock.sendall(call({"files": [
+                origin.file("big.bin", size="64m").entry()]}))
+            assert sock.recv(1000)
+            for said in ("stopping:", "stopping now:", "died"):
+                pool.signal(signal.SIGTERM)
+                wait_until(lambda text=said: text in pool.log(), said)
+            assert pool.process.wait(20) == 0
+    finally:
+        pool.kill()
+
+
 def test_drain_cuts_slow_clients_of_nginx(origin):
     scene = Scene({"DRAIN_TIMEOUT": "1s"}).start()
     deployment = Deployment(scene, NginxPool).start()
