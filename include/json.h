@@ -35,6 +35,9 @@ enum json_type {
 /* NULL with ERROR_INPUT "Invalid JSON: ... at line L, column C" (strict: no
  * comments, no trailing bytes, UTF-8 only, depth JSON_DEPTH_MAX). */
 struct json *json_parse(const char *text, size_t n, struct error *e);
+/* For what another program has kept and is there to stay: half of a surrogate
+ * pair, which json_parse refuses, becomes U+FFFD. */
+struct json *json_parse_lax(const char *text, size_t n, struct error *e);
 void json_free(struct json *root);
 
 /*

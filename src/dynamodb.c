@@ -242,7 +242,7 @@ attempt(const struct dynamodb *db, const char *operation,
 	if (got.status == 200) {
 		*end = DYNAMODB_OK;
 		if (answer != NULL) {
-			*answer = json_parse(buf_str(&text), text.len, e);
+			*answer = json_parse_lax(buf_str(&text), text.len, e);
 			rc = *answer != NULL ? 0 : dynamodb_away(e, "no JSON");
 		}
 		goto out;

@@ -66,7 +66,15 @@ build(const char *text, size_t n, struct error *e)
 struct json *
 json_parse(const char *text, size_t n, struct error *e)
 {
-	if (json_scan(text, n, NULL, NULL, e) != 0)
+	if (json_scan(text, n, false, NULL, NULL, e) != 0)
+		return NULL;
+	return build(text, n, e);
+}
+
+struct json *
+json_parse_lax(const char *text, size_t n, struct error *e)
+{
+	if (json_scan(text, n, true, NULL, NULL, e) != 0)
 		return NULL;
 	return build(text, n, e);
 }
@@ -100,7 +108,7 @@ json_parse_cut(const char *text, size_t n, const char *key,
 	struct json_span span = { 0 };
 
 	*cut = (struct json_cut){ 0 };
-	if (json_scan(text, n, key, &span, e) != 0)
+	if (json_scan(text, n, false, key, &span, e) != 0)
 		return NULL;
 	if (span.start == NULL)
 		return build(text, n, e);

@@ -18,6 +18,7 @@ struct scan {
 	int depth;
 	long weight;
 	bool too_heavy;
+	bool lax; /* halves of surrogate pairs pass */
 	bool key_seen;
 	const char *key;	/* of the array to find; NULL: none */
 	struct json_span *span; /* where it goes */
@@ -103,23 +104,55 @@ hex_value(char c)
 	return -1;
 }
 
+/* The four digits of "\uXXXX"; -1: they are none. */
+static int
+scan_unit(struct scan *s)
+{
+	int unit = 0;
+
+	for (int i = 0; i < 4; i++, s->p++) {
+		if (s->p == s->end || hex_value(*s->p) < 0) {
+			unexpected(s);
+			return -1;
+		}
+		unit = unit * 16 + hex_value(*s->p);
+	}
+	return unit;
+}
+
+/* RFC 8259, section 8.2: half of a pair is no character.  json-c would put
+ * U+FFFD in its place: the name of another object. */
+static bool
+scan_unicode(struct scan *s)
+{
+	const char *start = s->p++;
+	int unit = scan_unit(s), low = 0;
+
+	if (unit >= 0xD800 && unit <= 0xDBFF && s->end - s->p >= 2 &&
+	    memcmp(s->p, "\\u", 2) == 0) {
+		s->p += 2;
+		low = scan_unit(s);
+	}
+	if (unit < 0 || low < 0)
+		return false;
+	if (unit < 0xD800 || unit > 0xDFFF ||
+	    (low >= 0xDC00 && low <= 0xDFFF) || s->lax)
+		return true;
+	s->p = start;
+	return fail(s, "half of a surrogate pair");
+}
+
 /* The byte behind the '\' and what belongs to it. */
 static bool
 scan_escape(struct scan *s)
 {
 	if (s->p == s->end)
 		return unexpected(s);
-	if (*s->p != 'u') {
-		if (*s->p == '\0' || strchr("\"\\/bfnrt", *s->p) == NULL)
-			return fail(s, "unknown escape");
-		s->p++;
-		return true;
-	}
+	if (*s->p == 'u')
+		return scan_unicode(s);
+	if (*s->p == '\0' || strchr("\"\\/bfnrt", *s->p) == NULL)
+		return fail(s, "unknown escape");
 	s->p++;
-	for (int i = 0; i < 4; i++, s->p++) {
-		if (s->p == s->end || hex_value(*s->p) < 0)
-			return unexpected(s);
-	}
 	return true;
 }
 
@@ -346,11 +379,11 @@ report(const char *text, const char *at, enum error_code code, const char *what,
 }
 
 int
-json_scan(const char *text, size_t n, const char *key, struct json_span *span,
-	  struct error *e)
+json_scan(const char *text, size_t n, bool lax, const char *key,
+	  struct json_span *span, struct error *e)
 {
 	struct scan s = {
-		.p = text, .end = text + n, .key = key, .span = span
+		.p = text, .end = text + n, .lax = lax, .key = key, .span = span
 	};
 	size_t valid = dst_utf8_span(text, n);
 
@@ -371,7 +404,7 @@ json_scan(const char *text, size_t n, const char *key, struct json_span *span,
 const char *
 json_scan_value(const char *text, size_t n)
 {
-	struct scan s = { .p = text, .end = text + n };
+	struct scan s = { .p = text, .end = text + n, .lax = true };
 
 	return scan_value(&s) ? s.p : NULL;
 }

@@ -10,6 +10,7 @@
 #ifndef ZIPSTREAM_JSON_SCAN_H
 #define ZIPSTREAM_JSON_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "error.h"
@@ -20,10 +21,10 @@ struct json_span {
 	size_t count;	   /* of its elements */
 };
 
-/* Checks all n bytes; with `key`, finds the root's member of that name, of
- * which there may be one, when it is an array.  -1 with ERROR_INPUT or
- * ERROR_TOO_LARGE. */
-int json_scan(const char *text, size_t n, const char *key,
+/* Checks all n bytes, with `lax` for all but halves of surrogate pairs; with
+ * `key`, finds the root's member of that name, of which there may be one, when
+ * it is an array.  -1 with ERROR_INPUT or ERROR_TOO_LARGE. */
+int json_scan(const char *text, size_t n, bool lax, const char *key,
 	      struct json_span *span, struct error *e);
 
 /* The end of the value at the start of a text that json_scan has passed. */

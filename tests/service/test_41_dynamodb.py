@@ -121,6 +121,19 @@ def test_names_of_the_node_service_become_safe(stored, store, origin):
     assert 'filename="aold.zip"' in got.headers["Content-Disposition"]
 
 
+def test_half_of_a_surrogate_pair(stored, store):
+    """One name that is no text does not take the bundle with it."""
+    id_ = str(uuid.uuid4())
+    store.put({
+        "id": {"S": id_}, "secret": {"S": id_}, "filename": {"S": "a.zip"},
+        "expirationDate": {"N": str(int(time.time()) + 3600)},
+        "files": {"L": [{"M": {"src": {"S": SRC + "a\ud800"},
+                               "dst": {"S": "b"}}}]}})
+    shown = stored.get(f"/{id_}/{id_}").json()
+    assert shown["files"] == [{"src": SRC + "a\ufffd", "dst": "b"}]
+    assert stored.call("DELETE", f"/{id_}/{id_}").status_code == 200
+
+
 def test_a_folder_that_is_none(stored, store, origin):
     """As our first versions kept a URL that ends in a backslash."""
     id_ = str(uuid.uuid4())

@@ -104,6 +104,18 @@ def test_what_is_odd_is_left_out_and_named(stored, store, node):
         assert answer.status_code == status, row
 
 
+def test_escapes_that_postgres_cannot_read(stored, store, node):
+    """It keeps JSON as it came.  What is no text stays behind, alone."""
+    odd = [node.add([{"src": f"http://example.com/{c}", "dst": "a"}])
+           for c in ("\ud800", "\0")]
+    good = node.add([{"src": "http://example.com/\U0001f600", "dst": "a"}])
+    done = take(stored, store)
+    assert done.returncode == 0, done.stderr
+    assert all(f"not imported: {row['id']}" in done.stderr for row in odd)
+    shown = stored.get(f"/{good['id']}/{good['secret']}").json()
+    assert shown["files"] == good["files"]
+
+
 @pytest.mark.parametrize("end, status", [("infinity", 200),
                                          ("-infinity", 404)])
 def test_dates_without_an_end(stored, store, node, end, status):
@@ -120,9 +132,12 @@ def test_dates_without_an_end(stored, store, node, end, status):
 
 def test_empty_bundles_and_names(stored, store, node):
     bare = node.add([], filename="")
+    nameless = node.add([{"src": "http://example.com/a/b", "dst": None}])
     assert take(stored, store).returncode == 0
     shown = stored.get(f"/{bare['id']}/{bare['secret']}").json()
     assert shown["files"] == [] and shown["filename"] == "bundle.zip"
+    shown = stored.get(f"/{nameless['id']}/{nameless['secret']}").json()
+    assert shown["files"][0]["dst"] == "a/b"
 
 
 @pytest.mark.parametrize("table", [

@@ -125,13 +125,22 @@ def test_null_is_as_absent(service):
     assert message == '"files" is required'
 
 
-def test_lone_surrogate_in_an_escape(service):
-    body = b'{"filename":"\\ud800.zip","files":[]}'
-    answer = send(service, body)
-    if answer.status_code == 201:
-        assert "\ud800" not in answer.json()["filename"]
-    else:
-        refused(answer, 400)
+@pytest.mark.parametrize("path", ["/", "/bundle"])
+@pytest.mark.parametrize("member", ["filename", "dst", "src"])
+def test_half_of_a_surrogate_pair(service, path, member):
+    """It stands for no character, and never for another one."""
+    file = {"src": SRC, "dst": "x"}
+    document = {"filename": "a", "files": [file]}
+    (document if member == "filename" else file)[member] += "\ud800"
+    body = json.dumps(document)
+    for sent in ({"json": document}, {"data": {"json": body}}):
+        message = refused(service.call("POST", path, **sent), 400)
+        assert message.startswith("Invalid JSON: half of a surrogate pair")
+
+
+def test_a_whole_surrogate_pair(service):
+    bundle = service.create([{"src": SRC, "dst": "\U0001f600"}])
+    assert bundle["files"][0]["dst"] == "\U0001f600"
 
 
 def test_keys_that_come_twice(service):

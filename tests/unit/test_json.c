@@ -29,7 +29,7 @@ test_accepted(void **state)
 		"[[],{},\"\",1,null]",
 		"\t\r\n{ \"a\" : [ 1 , 2 ] }\n",
 		"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e4\\uD83D\\uDE00\"",
-		"\"\\ud800\"",
+		"\"\\udbff\\udfff\\uD800\\uDC00\\ud7ff\\ue000\"",
 		"\"\xf0\x9f\x98\x80\x7f\"",
 		"{\"a\":1,\"a\":2}",
 		"1e400",
@@ -84,6 +84,21 @@ static const struct {
 	{ "\"\\x\"", 0, "unknown escape at line 1, column 3" },
 	{ "\"\\u12g4\"", 0, "unexpected character at line 1, column 6" },
 	{ "\"\\", 0, "unexpected end at line 1, column 3" },
+	{ "\"a\\ud800b\"", 0, "half of a surrogate pair at line 1, column 4" },
+	{ "\"\\uDBFF\"", 0, "half of a surrogate pair at line 1, column 3" },
+	{ "\"\\udc00\"", 0, "half of a surrogate pair at line 1, column 3" },
+	{ "\"\\uDFFF\\uD800\"", 0,
+	  "half of a surrogate pair at line 1, column 3" },
+	{ "\"\\ud800\\ud800\\udc00\"", 0,
+	  "half of a surrogate pair at line 1, column 3" },
+	{ "\"\\ud800\\u00e4\"", 0,
+	  "half of a surrogate pair at line 1, column 3" },
+	{ "\"\\ud800\\n\"", 0, "half of a surrogate pair at line 1, column 3" },
+	{ "{\"\\udfff\":1}", 0,
+	  "half of a surrogate pair at line 1, column 4" },
+	{ "\"\\ud800\\u12g4\"", 0,
+	  "unexpected character at line 1, column 12" },
+	{ "\"\\ud800\\u12", 0, "unexpected end at line 1, column 12" },
 	{ "// c\n1", 0, "unexpected character at line 1, column 1" },
 	{ "/**/1", 0, "unexpected character at line 1, column 1" },
 	{ "[1\0]", 4, "unexpected character at line 1, column 3" },
@@ -113,6 +128,28 @@ test_refused(void **state)
 		assert_memory_equal(e.text, "Invalid JSON: ", 14);
 		assert_string_equal(e.text + 14, refused_cases[i].what);
 	}
+}
+
+static void
+test_halves_of_pairs_that_are_kept(void **state)
+{
+	static const char text[] = "[\"a\\ud800b\",\"\\udfff\",\"\\ud83d"
+				   "\\ude00\",\"\\ud800\\u00e4\"]";
+	static const char *const wanted[] = { "a\xef\xbf\xbd"
+					      "b",
+					      "\xef\xbf\xbd",
+					      "\xf0\x9f\x98\x80",
+					      "\xef\xbf\xbd\xc3\xa4" };
+	struct error e;
+	struct json *v = json_parse_lax(text, strlen(text), &e);
+
+	(void)state;
+	assert_int_equal(json_length(v), COUNT(wanted));
+	for (size_t i = 0; i < COUNT(wanted); i++)
+		assert_string_equal(json_string(json_at(v, i), NULL),
+				    wanted[i]);
+	json_free(v);
+	assert_null(json_parse_lax("[1,]", 4, &e));
 }
 
 static void
@@ -361,6 +398,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_accepted),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_halves_of_pairs_that_are_kept),
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_huge),
 		cmocka_unit_test(test_reading),
