@@ -17,6 +17,8 @@
 #include "config.h"
 #include "error.h"
 
+struct json;
+
 #define BUNDLE_UUID 37 /* text form and NUL */
 #define BUNDLE_NO_TIME INT64_MIN
 /* Of one file: what every reader of JSON takes exactly. */
@@ -62,12 +64,16 @@ struct bundle {
 	uint8_t on_error;     /* enum on_error */
 	struct file *files;
 	size_t count;
+	/* Not the bundle's own but its request's, see BUNDLE_NEEDS_LIST: */
+	const char *manifest; /* where the files are listed; NULL: here */
+	const char *to;	      /* where the zip goes; NULL: to the client */
 };
 
 /* What a document must have, and what alone counts. */
 #define BUNDLE_NEEDS_FILES 1u
 #define BUNDLE_NEEDS_NAME 2u
 #define BUNDLE_ONLY_FILES 4u /* whatever else there is, is ignored */
+#define BUNDLE_NEEDS_LIST 8u /* files or a manifest; `to` counts, too */
 
 /*
  * JSON text -> bundle; messages in the words of the Node service where it
@@ -79,6 +85,11 @@ struct bundle {
 int bundle_parse(const struct config *c, struct arena *a, const char *text,
 		 size_t n, unsigned needs, const struct bundle *taken,
 		 struct bundle *out, struct error *e);
+
+/* A string of the document: arena memory, NULL when there is none.  ERROR_INPUT
+ * when it is empty or something else. */
+int bundle_member(struct arena *a, const struct json *root, const char *name,
+		  const char **out, struct error *e);
 
 /*
  * A bundle that another service has stored, with names by other rules or

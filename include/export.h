@@ -12,9 +12,6 @@
 #include "bundle.h"
 #include "router.h"
 
-/* Where x->document wants the zip, arena memory; NULL: to the client. */
-const char *export_to(struct exchange *x);
-
 /* Stores `b`, so that its status has a place, and exports it.  What is refused
  * (-1: nothing was answered yet) leaves nothing in the store. */
 int export_new(struct exchange *x, struct bundle *b, const char *to,

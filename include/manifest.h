@@ -11,12 +11,10 @@
 #include "bundle.h"
 #include "service.h"
 
-/* Does x->document name one?  Its URL, arena memory; NULL: no, or it is no
- * document at all. */
-const char *manifest_of(struct exchange *x);
-
-/* Reads it as a bundle; ERROR_FORBIDDEN, ERROR_SOURCE, ERROR_INPUT. */
-int manifest_read(struct exchange *x, const char *url, struct bundle *out,
+/* Gives `b` the files of the list, and what else it says and `b` does not:
+ * filename, compression, onError.  ERROR_FORBIDDEN, ERROR_SOURCE,
+ * ERROR_INPUT. */
+int manifest_read(struct exchange *x, const char *url, struct bundle *b,
 		  struct error *e);
 
 #endif

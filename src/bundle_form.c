@@ -49,7 +49,7 @@ struct form {
 static const char *const file_members[] = { "src",   "dst",   "size",
 					    "crc32", "mtime", "compression" };
 static const char *const bundle_members[] = { "filename", "compression",
-					      "onError" };
+					      "onError", "manifest", "to" };
 
 static const char *
 known(const char *const *names, size_t count, const char *name, size_t n)

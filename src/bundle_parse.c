@@ -453,10 +453,54 @@ parse_defaults(struct parser *p, const struct json *root)
 	return 0;
 }
 
+int
+bundle_member(struct arena *a, const struct json *root, const char *name,
+	      const char **out, struct error *e)
+{
+	const struct json *v = json_get(root, name);
+	const char *text;
+	size_t n;
+
+	*out = NULL;
+	if (is_absent(v))
+		return 0;
+	text = json_string(v, &n);
+	if (json_type(v) != JSON_STRING)
+		return error_set(e, ERROR_INPUT, "\"%s\" must be a string",
+				 name);
+	if (n == 0)
+		return error_set(e, ERROR_INPUT, "\"%s\" must not be empty",
+				 name);
+	if (has_control(text, n))
+		return error_set(e, ERROR_INPUT,
+				 "\"%s\" must not contain control characters",
+				 name);
+	*out = arena_strndup(a, text, n);
+	return *out != NULL ? 0 : error_memory(e);
+}
+
+/* manifest and to; `count` files are in the document itself. */
 static int
-parse_root(struct parser *p, const struct json *root, unsigned needs)
+parse_request(struct parser *p, const struct json *root, size_t count)
+{
+	struct bundle *b = p->bundle;
+
+	if (bundle_member(p->arena, root, "manifest", &b->manifest, p->e) ||
+	    bundle_member(p->arena, root, "to", &b->to, p->e))
+		return -1;
+	if (b->manifest != NULL && count > 0)
+		return error_set(p->e, ERROR_INPUT,
+				 "\"manifest\" and \"files\" exclude each "
+				 "other");
+	return 0;
+}
+
+static int
+parse_root(struct parser *p, const struct json *root, unsigned needs,
+	   size_t count)
 {
 	const struct json *files = json_get(root, "files");
+	unsigned wanted = BUNDLE_NEEDS_FILES | BUNDLE_NEEDS_LIST;
 
 	if (json_type(root) != JSON_OBJECT)
 		return error_set(p->e, ERROR_INPUT,
@@ -466,7 +510,11 @@ parse_root(struct parser *p, const struct json *root, unsigned needs)
 	    (parse_filename(p, json_get(root, "filename"), needs) != 0 ||
 	     parse_defaults(p, root) != 0))
 		return -1;
-	if (is_absent(files) && (needs & BUNDLE_NEEDS_FILES) != 0)
+	if ((needs & BUNDLE_NEEDS_LIST) != 0 &&
+	    parse_request(p, root, count) != 0)
+		return -1;
+	if (is_absent(files) && p->bundle->manifest == NULL &&
+	    (needs & wanted) != 0)
 		return error_set(p->e, ERROR_INPUT, "\"files\" is required");
 	if (!is_absent(files) && json_type(files) != JSON_ARRAY)
 		return error_set(p->e, ERROR_INPUT,
@@ -490,7 +538,7 @@ bundle_parse(const struct config *c, struct arena *a, const char *text,
 	root = json_parse_cut(text, n, "files", &cut, p.e);
 	if (root == NULL)
 		return -1;
-	rc = parse_root(&p, root, needs);
+	rc = parse_root(&p, root, needs, cut.count);
 	json_free(root);
 	return rc == 0 ? parse_files(&p, taken, &cut) : -1;
 }

@@ -351,40 +351,33 @@ export_new(struct exchange *x, struct bundle *b, const char *to,
 	return -1;
 }
 
-const char *
-export_to(struct exchange *x)
+/* The document's one member. */
+static int
+read_target(struct exchange *x, const char **to, struct error *e)
 {
-	const struct buf *text = &x->document;
 	struct json_cut cut;
-	struct json *root;
-	struct error e;
-	const char *to;
-	size_t n;
+	struct json *root = json_parse_cut(buf_str(&x->document),
+					   x->document.len, "files", &cut, e);
+	int rc;
 
-	/* Most have none, and some are large. */
-	if (memmem(buf_str(text), text->len, "\"to\"", 4) == NULL)
-		return NULL;
-	root = json_parse_cut(text->data, text->len, "files", &cut, &e);
 	if (root == NULL)
-		return NULL;
-	to = json_string(json_get(root, "to"), &n);
-	to = n > 0 && strlen(to) == n ? arena_strdup(x->arena, to) : NULL;
+		return -1;
+	rc = bundle_member(x->arena, root, "to", to, e);
+	if (rc == 0 && *to == NULL)
+		rc = error_set(e, ERROR_INPUT, "\"to\" is required");
 	json_free(root);
-	return to;
+	return rc;
 }
 
 int
 handle_export(struct exchange *x, const struct route_params *p, struct error *e)
 {
-	const char *to = export_to(x);
 	struct bundle b;
-	struct export ex = {
-		.x = x, .bundle = &b, .to = to, .started = time(NULL)
-	};
+	struct export ex = { .x = x, .bundle = &b, .started = time(NULL) };
 
+	if (read_target(x, &ex.to, e) != 0)
+		return -1;
 	buf_free(&x->document);
-	if (to == NULL)
-		return error_set(e, ERROR_INPUT, "\"to\" is required");
 	if (store_read(x->service->store, p->id, p->secret, x->arena, &b, e) !=
 		    0 ||
 	    check_target(&ex, e) != 0)

@@ -146,21 +146,15 @@ handle_remove(struct exchange *x, const struct route_params *p, struct error *e)
 int
 handle_stream(struct exchange *x, const struct route_params *p, struct error *e)
 {
-	struct bundle b = { .created = 0 };
-	const char *manifest = manifest_of(x), *to = export_to(x);
-	int rc;
+	struct bundle b;
 
 	(void)p;
-	if (manifest != NULL) {
-		buf_free(&x->document);
-		rc = manifest_read(x, manifest, &b, e);
-	} else {
-		rc = take_body(x, BUNDLE_NEEDS_FILES, NULL, &b, e);
-	}
-	if (rc != 0)
+	if (take_body(x, BUNDLE_NEEDS_LIST, NULL, &b, e) == -1)
 		return -1;
-	return to == NULL ? download_run(x, &b, false, e)
-			  : export_new(x, &b, to, e);
+	if (b.manifest != NULL && manifest_read(x, b.manifest, &b, e) != 0)
+		return -1;
+	return b.to == NULL ? download_run(x, &b, false, e)
+			    : export_new(x, &b, b.to, e);
 }
 
 int
@@ -184,7 +178,7 @@ handle_manifest(struct exchange *x, const struct route_params *p,
 		struct error *e)
 {
 	const char *url = request_query(x->request, "manifest");
-	struct bundle b;
+	struct bundle b = { .created = 0 };
 
 	(void)p;
 	if (url == NULL)

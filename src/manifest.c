@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "fetch.h"
-#include "json.h"
 #include "source.h"
 #include "url.h"
 
@@ -74,11 +73,26 @@ explain(struct error *e)
 	return error_set(e, ERROR_SOURCE, "The manifest: %.400s", reason);
 }
 
+/* What was asked for goes before what the list says. */
+static void
+fill(struct bundle *b, const struct bundle *list)
+{
+	b->files = list->files;
+	b->count = list->count;
+	if (b->filename == NULL || b->filename[0] == '\0')
+		b->filename = list->filename;
+	if (b->compression == COMPRESSION_DEFAULT)
+		b->compression = list->compression;
+	if (b->on_error == ON_ERROR_DEFAULT)
+		b->on_error = list->on_error;
+}
+
 int
-manifest_read(struct exchange *x, const char *url, struct bundle *out,
+manifest_read(struct exchange *x, const char *url, struct bundle *b,
 	      struct error *e)
 {
 	struct config c = settings_for(x->config);
+	struct bundle list;
 	struct buf text;
 	int rc;
 
@@ -90,31 +104,9 @@ manifest_read(struct exchange *x, const char *url, struct bundle *out,
 		explain(e);
 	else
 		rc = bundle_parse(x->config, x->arena, buf_str(&text), text.len,
-				  BUNDLE_NEEDS_FILES, NULL, out, e);
+				  BUNDLE_NEEDS_FILES, NULL, &list, e);
+	if (rc == 0)
+		fill(b, &list);
 	buf_free(&text);
 	return rc;
-}
-
-const char *
-manifest_of(struct exchange *x)
-{
-	const struct buf *text = &x->document;
-	struct json_cut cut;
-	struct json *root;
-	struct error e;
-	const char *url;
-	size_t n;
-
-	/* Most have none, and some are large. */
-	if (memmem(buf_str(text), text->len, "\"manifest\"", 10) == NULL)
-		return NULL;
-	root = json_parse_cut(text->data, text->len, "files", &cut, &e);
-	if (root == NULL)
-		return NULL;
-	url = json_string(json_get(root, "manifest"), &n);
-	url = n > 0 && strlen(url) == n && cut.count == 0
-		      ? arena_strdup(x->arena, url)
-		      : NULL;
-	json_free(root);
-	return url;
 }

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import resource
+import zipfile
 
 import conftest
 import judges
@@ -331,9 +332,15 @@ def test_listings_that_are_none(make_service, text):
 @pytest.fixture
 def lists(make_service, origin):
     """A service that takes lists from one folder of a scripted server."""
-    files = [origin.file("a.txt", size=500), origin.file("b.jpg", size=9000)]
+    files = [origin.file("a.txt", size=500, kind="text"),
+             origin.file("b.jpg", size=9000)]
     text = json.dumps({"files": [f.entry() for f in files],
                        "filename": "theirs"}).encode()
+    broken = json.dumps({
+        "files": [f.entry() for f in files] + [
+            origin.file("gone", status=404).entry()],
+        "filename": "theirs", "onError": "abort",
+        "compression": "deflate"}).encode()
 
     def answer(asked: scripted.Asked):
         path = asked.target.split("?")[0]
@@ -341,6 +348,8 @@ def lists(make_service, origin):
             return 302, {"Location": "/elsewhere.json"}, b""
         if path == "/lists/big.json":
             return 200, {}, b" " * 200_000 + text
+        if path == "/lists/broken.json":
+            return 200, {}, broken
         return (200, {}, text) if path.endswith("list.json") else (
             404, {}, b"")
 
@@ -368,6 +377,52 @@ def test_a_remote_list(lists):
                      f"manifest={lists.base}/lists/list.json")
     judges.check(got.well(), lists.wanted)
     assert lists.get("/bundle?manifest=x").status_code == 401
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_the_request_goes_before_the_list(lists, form):
+    document = {"manifest": lists.base + "/lists/broken.json"}
+    mine = {**document, "filename": "mine", "onError": "report",
+            "compression": "store"}
+
+    def got(wish: dict):
+        if not form:
+            return lists.curl("/bundle", "-H", "X-Api-Key: key",
+                              data=json.dumps(wish))
+        fields = [option for name, value in wish.items()
+                  for option in ("--data-urlencode", f"{name}={value}")]
+        return lists.curl("/bundle", "-H", "X-Api-Key: key", *fields)
+
+    got(document).refused()
+    answer = got({**document, "onError": "report"})
+    assert "theirs.zip" in answer.headers["Content-Disposition"]
+    with zipfile.ZipFile(answer.well()) as zip_:
+        assert zip_.getinfo("a.txt").compress_size < 500
+    answer = got(mine)
+    assert "mine.zip" in answer.headers["Content-Disposition"]
+    with zipfile.ZipFile(answer.well()) as zip_:
+        assert zip_.namelist() == [*lists.wanted, "_errors.txt"]
+        assert zip_.getinfo("a.txt").compress_size >= 500
+
+
+@pytest.mark.parametrize("more, said", [
+    ({"manifest": 5}, '"manifest" must be a string'),
+    ({"manifest": ""}, '"manifest" must not be empty'),
+    ({"manifest": ["x"]}, '"manifest" must be a string'),
+    ({"manifest": "https://example.com/", "filename": 5},
+     '"filename" must be a string'),
+    ({"manifest": "https://example.com/", "onError": "x"}, '"onError"'),
+    ({"manifest": "https://example.com/", "files": [1]}, '"files"'),
+    ({"files": [], "to": 5}, '"to" must be a string'),
+    ({"files": [], "to": ""}, '"to" must not be empty'),
+    ({"files": [], "to": "s3://b/k\0"}, '"to" must not')])
+def test_members_that_will_not_do(service, more, said):
+    answer = service.post("/bundle", more)
+    assert answer.status_code == 400
+    assert said in answer.json()["message"]
+    assert service.post("/", {"filename": "a", **more}).status_code == (
+        400 if "filename" in more or "onError" in more or more.get("files")
+        else 201), "a stored bundle knows neither"
 
 
 @pytest.mark.parametrize("name, status, said", [

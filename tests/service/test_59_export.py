@@ -210,6 +210,34 @@ def test_where_it_must_not_go(s3, origin, to, status, said):
         assert bundles(s3) == kept
 
 
+@pytest.mark.parametrize("to", [5, "", None, ["s3://x/y"], {}])
+def test_what_is_no_target(s3, origin, to):
+    bundle = s3.create([origin.file("x").entry()])
+    answer = s3.post(f"/{bundle['id']}/{bundle['secret']}/export", {"to": to})
+    assert answer.status_code == 400
+    assert '"to"' in answer.json()["message"]
+
+
+def test_a_body_that_is_no_json(s3, origin):
+    bundle = s3.create([origin.file("x").entry()])
+    answer = s3.call("POST", f"/{bundle['id']}/{bundle['secret']}/export",
+                     data="{", headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith("Invalid JSON")
+
+
+def test_forms(s3, swift, origin, tmp_path):
+    file = origin.file("x", size=5000)
+    record = exported(s3, s3.call("POST", "/bundle", data={
+        "files[0][src]": file.url, "to": f"s3://{TO}/form.zip"}))
+    assert record["outcome"] == "done"
+    judges.check(read_back(swift, "form.zip", tmp_path), {"x": file.bytes})
+    bundle = s3.create([file.entry()])
+    answer = s3.call("POST", f"/{bundle['id']}/{bundle['secret']}/export",
+                     data={"to": f"s3://{TO}/other.zip"})
+    assert exported(s3, answer)["outcome"] == "done"
+
+
 def test_it_needs_the_secret_and_a_target(s3, origin, service):
     bundle = s3.create([origin.file("x").entry()])
     wrong = bundle["id"]

@@ -123,6 +123,25 @@ static const struct {
 	{ "{\"compression\":\"zip\"}", 0,
 	  "\"compression\" must be store, deflate or auto" },
 	{ "{\"onError\":1}", 0, "\"onError\" must be abort or report" },
+	{ "{}", BUNDLE_NEEDS_LIST, "\"files\" is required" },
+	{ "{\"manifest\":null,\"to\":null}", BUNDLE_NEEDS_LIST,
+	  "\"files\" is required" },
+	{ "{\"manifest\":\"https://h/a\"}", BUNDLE_NEEDS_FILES,
+	  "\"files\" is required" },
+	{ "{\"manifest\":5}", BUNDLE_NEEDS_LIST,
+	  "\"manifest\" must be a string" },
+	{ "{\"manifest\":\"\",\"files\":[]}", BUNDLE_NEEDS_LIST,
+	  "\"manifest\" must not be empty" },
+	{ "{\"manifest\":\"https://h/a\\u0000b\"}", BUNDLE_NEEDS_LIST,
+	  "\"manifest\" must not contain control characters" },
+	{ "{\"manifest\":\"https://h/a\",\"files\":5}", BUNDLE_NEEDS_LIST,
+	  "\"files\" must be an array" },
+	{ "{\"manifest\":\"https://h/a\",\"files\":[1]}", BUNDLE_NEEDS_LIST,
+	  "\"manifest\" and \"files\" exclude each other" },
+	{ "{\"files\":[],\"to\":5}", BUNDLE_NEEDS_LIST,
+	  "\"to\" must be a string" },
+	{ "{\"files\":[],\"to\":\"\"}", BUNDLE_NEEDS_LIST,
+	  "\"to\" must not be empty" },
 	{ FILES("1"), 0, "\"files[0]\" must be an object" },
 	{ FILES("null"), 0, "\"files[0]\" must be an object" },
 	{ FILES("{}"), 0, "\"src\" is required" },
@@ -189,6 +208,29 @@ test_refused(void **state)
 		assert_int_equal(e.code, ERROR_INPUT);
 		assert_string_equal(e.text, refused_cases[i].message);
 	}
+}
+
+static void
+test_what_a_request_says_besides(void **state)
+{
+	static const char text[] = "{\"manif\\u0065st\":\"m\",\"to\":\"t\","
+				   "\"files\":[],\"filename\":\"f\"}";
+	struct bundle b;
+	struct error e;
+
+	assert_int_equal(parse(*state, text, BUNDLE_NEEDS_LIST, &b, &e), 0);
+	assert_string_equal(b.manifest, "m");
+	assert_string_equal(b.to, "t");
+	assert_string_equal(b.filename, "f.zip");
+	assert_int_equal(
+		parse(*state, "{\"files\":[]}", BUNDLE_NEEDS_LIST, &b, &e), 0);
+	assert_null(b.manifest);
+	assert_null(b.to);
+	/* Where they mean nothing, as any other member. */
+	assert_int_equal(parse(*state, "{\"manifest\":5,\"to\":{}}", 0, &b, &e),
+			 0);
+	assert_null(b.manifest);
+	assert_null(b.to);
 }
 
 static void
@@ -352,6 +394,10 @@ static const struct {
 } form_cases[] = {
 	{ URLENCODED, "", "{}", 0 },
 	{ URLENCODED, "other=1&&x&=y", "{}", 0 },
+	{ URLENCODED, "manifest=https://h/l&filename=a&to=&to=s3://b/k",
+	  "{\"manifest\":\"https://h/l\",\"filename\":\"a\","
+	  "\"to\":\"s3://b/k\"}",
+	  0 },
 	{ URLENCODED, "filename=a+b%26c&onError=report",
 	  "{\"filename\":\"a b&c\",\"onError\":\"report\"}", 0 },
 	{ URLENCODED,
@@ -465,6 +511,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_what_a_request_says_besides),
 		cmocka_unit_test(test_filenames),
 		cmocka_unit_test(test_printing),
 		cmocka_unit_test(test_appending),
