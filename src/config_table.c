@@ -158,7 +158,8 @@ const struct setting setting_table[] = {
 	  SOURCES(manifest_allow),
 	  .flags = SETTING_NONE,
 	  .value = "none",
-	  .text = "Where a remote list of files may be read from." },
+	  .text = "Where a list of files may be read from; s3 and file need "
+		  "FS_INTERFACES, too, and file is below FILE_ROOT." },
 	{ .name = "EXPORT_ALLOW",
 	  TEXT(export_allow, 4096),
 	  .flags = SETTING_NONE,

@@ -16,14 +16,15 @@ take_bytes(void *ctx, const void *p, size_t n)
 }
 
 /* The settings with which sources are read, but for where from: so redirects
- * are held against MANIFEST_ALLOW as well. */
+ * are held against MANIFEST_ALLOW as well.  FS_INTERFACES, which says what
+ * bundles may name, need not have https for that. */
 static struct config
 settings_for(const struct config *c)
 {
 	struct config own = *c;
 
 	own.source_allow = c->manifest_allow;
-	own.fs_interfaces = FS_HTTPS;
+	own.fs_interfaces |= FS_HTTPS;
 	return own;
 }
 

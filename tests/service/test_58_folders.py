@@ -201,6 +201,7 @@ def s3(tmp_path_factory):
     service = Service(tmp_path_factory.mktemp("s3"),
                       {**conftest.IMPATIENT, **swift.settings})
     conftest.running.append(service)
+    service.swift = swift
     swift.bucket(BUCKET)
     for key in [*ODD, "odd/", "odd/marked/"]:
         swift.put(BUCKET, key, b"" if key[-1] == "/" else key.encode())
@@ -433,6 +434,77 @@ def test_remote_lists_that_will_not_do(lists, name, status, said):
     got = ask(lists, name)
     assert got.status == status, got.bytes
     assert said in got.json()["message"]
+
+
+def test_a_list_in_a_file(make_service, file_root):
+    """By the rules for sources, and only from where it may be."""
+    (file_root / "lists").mkdir()
+    text = json.dumps({"files": [{"src": "file:///sub/plain.txt"}]})
+    for name in ("lists/a b.json", "beside.json"):
+        (file_root / name).write_text(text)
+    (file_root / "lists/out").symlink_to("../../secret.txt")
+    settings = {"FILE_ROOT": file_root, "MAX_BODY": "10 KiB",
+                "MANIFEST_ALLOW": "file:///lists/"}
+    service = make_service(FS_INTERFACES="file", **settings)
+
+    def got(name: str):
+        return service.curl("/bundle", data=json.dumps(
+            {"manifest": f"file:///{name}"}))
+
+    judges.check(got("lists/a%20b.json").well(), {
+        "sub/plain.txt": (file_root / "sub/plain.txt").read_bytes()})
+    for name, status, said in (
+            ("beside.json", 400, "not allowed"),
+            ("lists/../beside.json", 400, "not allowed"),
+            ("lists/out", 502, "The manifest: not allowed"),
+            ("lists/nowhere", 502, "The manifest: no such file"),
+            ("lists/", 502, "The manifest: not a regular file")):
+        answer = got(name)
+        assert answer.status == status, (name, answer.bytes)
+        assert said in answer.json()["message"]
+    (file_root / "lists/large").write_bytes(b" " * 10_240 + text.encode())
+    assert got("lists/large").status == 413
+    service = make_service(FS_INTERFACES="s3,https", **settings)
+    answer = got("lists/a%20b.json")
+    assert (answer.status, answer.json()["message"]) == (
+        400, "Protocol 'file' not supported.")
+
+
+def test_a_list_on_s3(make_service, s3):
+    for key in ("lists/a?b.json", "beside.json"):
+        s3.swift.put(BUCKET, key, json.dumps({"files": [
+            {"src": f"s3://{BUCKET}/odd/sub/deep"}]}).encode())
+    settings = {**s3.swift.settings,
+                "MANIFEST_ALLOW": f"s3://{BUCKET}/lists/"}
+    service = make_service(**settings)
+
+    def got(key: str):
+        return service.curl("/bundle", data=json.dumps(
+            {"manifest": f"s3://{BUCKET}/{key}"}))
+
+    judges.check(got("lists/a?b.json").well(),
+                 {"odd/sub/deep": b"odd/sub/deep"})
+    for key, status, said in (
+            ("beside.json", 400, "not allowed"),
+            ("lists/nowhere", 502, "The manifest: 404")):
+        answer = got(key)
+        assert answer.status == status, (key, answer.bytes)
+        assert said in answer.json()["message"]
+    service = make_service(**{**settings, "FS_INTERFACES": "https"})
+    assert got("lists/a?b.json").status == 400
+
+
+def test_a_list_by_https_needs_no_interface(make_service, origin, file_root):
+    """FS_INTERFACES is about what bundles name."""
+    text = json.dumps({"files": [{"src": "file:///sub/plain.txt"}]}).encode()
+    server = scripted.Scripted(lambda asked: (200, {}, text))
+    base = server.url.replace("127.0.0.1", "localhost")
+    try:
+        service = make_service(FS_INTERFACES="file", FILE_ROOT=file_root,
+                               MANIFEST_ALLOW=base)
+        service.curl("/bundle", data=json.dumps({"manifest": base})).well()
+    finally:
+        server.stop()
 
 
 def test_remote_lists_are_off(service):
