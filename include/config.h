@@ -110,7 +110,7 @@ struct config {
 
 	/* the pool */
 	int64_t min_spare_workers;
-	int64_t max_workers;	 /* 0 in the file: what memory allows */
+	int64_t max_workers;	 /* never auto after config_load */
 	int64_t max_requests;	 /* 0: no recycling */
 	int64_t busy_wait_ms;	 /* all busy for so long: 503 */
 	int64_t drain_timeout_s; /* SIGTERM: 0 = as long as it takes */

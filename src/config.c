@@ -173,7 +173,7 @@ memory_available(void)
 static void
 resolve_pool(struct config *c)
 {
-	if (c->max_workers <= 0) {
+	if (c->max_workers == CONFIG_AUTO) {
 		c->max_workers = memory_available() / WORKER_BYTES;
 		if (c->max_workers > WORKERS_MOST)
 			c->max_workers = WORKERS_MOST;

@@ -408,7 +408,7 @@ const struct setting setting_table[] = {
 	  .value = "2",
 	  .text = "The idle workers that are kept ready." },
 	{ .name = "MAX_WORKERS",
-	  COUNT(max_workers, 0, 100000),
+	  COUNT(max_workers, 1, 100000),
 	  .flags = SETTING_AUTO | SETTING_FIXED,
 	  .value = "auto",
 	  .text = "The most workers; auto is what the free memory allows at "

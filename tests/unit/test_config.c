@@ -253,6 +253,8 @@ names_the_setting_and_what_it_takes(void **state)
 		{ "MAX_BODY=none", "MAX_BODY takes a size" },
 		{ "MAX_SOURCE_HEADER=1", "from 1KiB to 300KiB" },
 		{ "DB_TIMEOUT=0", "DB_TIMEOUT takes a time" },
+		{ "MAX_WORKERS=0", "MAX_WORKERS takes a number from 1 to "
+				   "100000, or auto, not \"0\"" },
 		{ "DATA_LIFETIME=90s", "DATA_LIFETIME takes a time" },
 		{ "DATA_LIFETIME=x", "a bare number counting minutes" },
 		{ "FS_INTERFACES=s3,ftp", "a comma list of s3, https, file" },
