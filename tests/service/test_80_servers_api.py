@@ -74,6 +74,8 @@ def test_mount_itself_and_what_begins_like_it(deployment):
         assert status == 405
     for path in ("/zipper", "/zipper/", "/zipper/health-check"):
         assert raw(deployment, path)[0] == 404
+    for path in ("/zipx/../zip/health-check", "/z%69p/health-check"):
+        assert raw(deployment, path) == (200, None, b"OK")
 
 
 def test_request_ids_lead_to_the_log(service):
