@@ -77,6 +77,19 @@ timed_out(struct postgres *p, struct error *e)
 	return store_away(e, "PostgreSQL did not answer in time");
 }
 
+/* What may help whoever reads the log. */
+static const char *
+advice(const char *state, bool heals)
+{
+	if (strcmp(state, "42P07") == 0)
+		return " (is it the Node service's? Then set another "
+		       "TABLE_NAME, run `zipstream init`, and `zipstream "
+		       "import` with the old name: see docs/migration.md)";
+	if (heals && strncmp(state, "42", 2) == 0)
+		return " (has `zipstream init` been run?)";
+	return "";
+}
+
 /*
  * The server's own words, less what they might quote: a DETAIL shows whole
  * rows, secrets included.
@@ -98,9 +111,7 @@ refused(struct postgres *p, const PGresult *r, struct error *e)
 	else
 		error_set(e, ERROR_INTERNAL, "The store failed");
 	error_cause(e, "PostgreSQL, %s: %s%s", state, why == NULL ? "" : why,
-		    strncmp(state, "42", 2) == 0 && i < n
-			    ? " (has `zipstream init` been run?)"
-			    : "");
+		    advice(state, i < n));
 	if (i < n)
 		postgres_hang_up(p);
 	return -1;

@@ -67,6 +67,19 @@ def test_bundles_go_on_under_their_old_links(stored, store, node, origin):
     assert stored.call("DELETE", path).status_code == 200
 
 
+def test_init_on_the_old_table_says_what_to_do(stored, store, node):
+    old = node.add([{"src": "http://example.com/a", "dst": "a"}])
+    done = pools.program(stored.folder, "init", settings={
+        **store.settings, "TABLE_NAME": "node_bundles"})
+    assert done.returncode == 1
+    for said in ('"node_bundles" already exists', "another TABLE_NAME",
+                 "zipstream import", "docs/migration.md"):
+        assert said in done.stderr
+    assert store.execute("SELECT id FROM node_bundles") == [(old["id"],)]
+    assert store.execute("SELECT tablename FROM pg_tables WHERE tablename"
+                         " LIKE 'node_bundles%'") == [("node_bundles",)]
+
+
 def test_importing_twice_changes_nothing(stored, store, node):
     old = node.add([{"src": "http://example.com/a", "dst": "a"}])
     path = f"/{old['id']}/{old['secret']}"
