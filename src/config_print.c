@@ -288,7 +288,8 @@ config_print_sample(FILE *out)
 {
 	struct buf takes;
 
-	fputs("# Settings of ZipStream with their defaults; a copy named .env "
+	fputs("# SPDX-License-Identifier: AGPL-3.0-or-later\n"
+	      "# Settings of ZipStream with their defaults; a copy named .env "
 	      "is read from the\n# working directory or from beside the "
 	      "program.  See zipstream.conf(5).\n",
 	      out);

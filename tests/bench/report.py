@@ -67,6 +67,7 @@ def chart(rows) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" '
         f'height="{height}" font-family="sans-serif" font-size="12" '
         f'viewBox="0 0 {width} {height}">\n'
+        '<!-- SPDX-License-Identifier: AGPL-3.0-or-later -->\n'
         f'<rect width="{width}" height="{height}" fill="#fff"/>\n'
         f'{bars}\n'
         f'<path d="M{mark} {LINE - 4}V{height - LINE}" stroke="#333" '
