@@ -87,6 +87,22 @@ open_part(struct partial *p, struct error *e)
 }
 
 int
+partial_check(const char *path, struct error *e)
+{
+	size_t n = strlen(path);
+	struct stat st;
+
+	if (n == 0)
+		return error_set(e, ERROR_INPUT, "The zip's name is empty");
+	if (path[n - 1] == '/' || (stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
+		return error_set(e, ERROR_INPUT,
+				 "%.200s is a folder: the zip needs the name "
+				 "of a file",
+				 path);
+	return 0;
+}
+
+int
 partial_open(struct partial *p, const char *path, const char *manifest,
 	     size_t n, bool resume, struct arena *a, struct bundle *b,
 	     struct error *e)

@@ -3,6 +3,7 @@
  * A zip on disk that is not whole yet: FILE.part, and beside it
  * FILE.part.state, which keeps what was learned of the sources.
  *
+ *	partial_check	optional: can FILE be that of a zip?
  *	partial_open	takes the file for this run alone
  *	partial_keep	how much of an earlier run's bytes stay
  *	partial_write	...
@@ -34,6 +35,8 @@ struct partial {
 	char state[PATH_MAX];
 };
 
+/* Folders, and names without a file's, would be noticed at the very end. */
+int partial_check(const char *path, struct error *e);
 /* The manifest names the run: another one's bytes are thrown away, and so
  * are all without `resume`; with it, the bundle gets the facts that were
  * noted. */

@@ -273,6 +273,12 @@ static int
 check_usage(const struct zip_options *o)
 {
 	bool standard = o->output != NULL && strcmp(o->output, "-") == 0;
+	struct error e;
+
+	if (o->output != NULL && partial_check(o->output, &e) == -1) {
+		say(e.text, "");
+		return EXIT_USAGE;
+	}
 
 	if (standard && o->resume) {
 		say("-C needs a file to go on with", "");
@@ -311,7 +317,8 @@ run(struct zip *z, struct error *e)
 		goto fail;
 	if (path == NULL)
 		path = bundle_filename(&z->bundle);
-	if (partial_open(&z->partial, path, buf_str(&z->manifest),
+	if (partial_check(path, e) == -1 ||
+	    partial_open(&z->partial, path, buf_str(&z->manifest),
 			 z->manifest.len, z->options->resume, z->arena,
 			 &z->bundle, e) == -1)
 		goto fail;

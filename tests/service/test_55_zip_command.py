@@ -87,6 +87,29 @@ def test_wrong_usage(tmp_path, arguments, said):
     assert said in run(tmp_path, *arguments, code=2, input="").stderr
 
 
+@pytest.mark.parametrize("name, said", [
+    ("sub", "sub is a folder"), ("none/", "none/ is a folder"),
+    ("", "name is empty")])
+def test_names_that_no_zip_can_have(origin, tmp_path, name, said):
+    """They are refused before anything is fetched or written."""
+    files = sample(origin)
+    path = write(tmp_path, files)
+    (tmp_path / "sub").mkdir()
+    before = sorted(tmp_path.iterdir())
+    assert said in run(tmp_path, "-o", name, path, code=2).stderr
+    assert sorted(tmp_path.iterdir()) == before
+    assert files[0].books["requests"] == 0
+
+
+def test_a_manifest_s_name_that_is_a_folder_s(origin, tmp_path):
+    files = sample(origin)
+    (tmp_path / "sub.zip").mkdir()
+    done = run(tmp_path, write(tmp_path, files, filename="sub"), code=1)
+    assert "sub.zip is a folder" in done.stderr
+    assert not list(tmp_path.glob("*.part*"))
+    assert files[0].books["requests"] == 0
+
+
 def test_a_missing_manifest(tmp_path):
     assert "Cannot read nowhere.json" in run(tmp_path, "nowhere.json",
                                              code=1).stderr
