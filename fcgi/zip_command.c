@@ -231,7 +231,7 @@ list_failures(struct zip *z)
 	struct delivery_failure *f = z->delivery.failures;
 
 	for (; f != NULL; f = f->next) {
-		const char *label = source_label(z->arena, f->entry->file->src);
+		const char *label = source_label(z->arena, f->file->src);
 
 		fprintf(stderr, "zipstream: %s: %s\n",
 			label != NULL ? label : "", f->reason);

@@ -22,8 +22,9 @@
 /* A source that failed. */
 struct delivery_failure {
 	struct delivery_failure *next;
-	const struct plan_entry *entry;
-	int status; /* HTTP, 0: none */
+	const struct file *file;
+	const char *name; /* in the zip */
+	int status;	  /* HTTP, 0: none */
 	const char *reason;
 };
 

@@ -106,9 +106,8 @@ emit_errors(struct delivery *d, struct error *e)
 	for (int i = 2; name != NULL && name_taken(d->plan, name); i++)
 		name = arena_printf(d->arena, "_errors (%d).txt", i);
 	for (struct delivery_failure *f = d->failures; f != NULL; f = f->next)
-		buf_printf(&text, "%s: %s %s\r\n", f->entry->name,
-			   source_label(d->arena, f->entry->file->src),
-			   f->reason);
+		buf_printf(&text, "%s: %s %s\r\n", f->name,
+			   source_label(d->arena, f->file->src), f->reason);
 	if (name == NULL || file == NULL || buf_failed(&text)) {
 		error_memory(e);
 		goto out;

@@ -161,7 +161,8 @@ delivery_fail(struct delivery *d, struct plan_entry *p, const struct error *e)
 	f = arena_alloc(d->arena, sizeof(*f));
 	if (f == NULL)
 		return -1;
-	f->entry = p;
+	f->file = p->file;
+	f->name = p->name;
 	f->status = e->http_status;
 	f->reason = arena_strdup(d->arena, e->text);
 	*d->failures_end = f;

@@ -60,7 +60,7 @@ static void
 put_failure(struct download *dl, const struct delivery_failure *f,
 	    const struct error *e, struct buf *json)
 {
-	const char *src = f->entry->file->src;
+	const char *src = f->file->src;
 
 	/* Who only holds the link shall not read a signed query. */
 	if (dl->stored)
@@ -105,13 +105,15 @@ answer_failures(struct download *dl, struct error *e)
 static int
 answer_folder(struct download *dl, const struct file *folder, struct error *e)
 {
-	struct plan_entry entry = { .file = folder };
-	struct delivery_failure failure = { .entry = &entry,
-					    .status = e->http_status,
-					    .reason = arena_strdup(dl->x->arena,
-								   e->text) };
+	struct delivery_failure *f = arena_alloc(dl->x->arena, sizeof(*f));
 
-	dl->delivery.failures = &failure;
+	if (f == NULL)
+		return error_memory(e);
+	f->file = folder;
+	f->name = folder->dst;
+	f->status = e->http_status;
+	f->reason = arena_strdup(dl->x->arena, e->text);
+	dl->delivery.failures = f;
 	return answer_failures(dl, e);
 }
 
@@ -347,7 +349,8 @@ outcome(const struct response *r, const struct error *why)
 {
 	if (r->gone || (why != NULL && why->code == ERROR_GONE))
 		return "client gone";
-	return r->aborted || r->status >= 400 ? "failed" : "done";
+	return why != NULL || r->aborted || r->status >= 400 ? "failed"
+							     : "done";
 }
 
 /* Only what was meant to be a zip, or a part of one, is a download. */
@@ -365,19 +368,74 @@ static void
 note_end(const struct download *dl, const struct error *why)
 {
 	const struct response *r = dl->x->response;
+	bool ours = why != NULL && why->code != ERROR_GONE &&
+		    dl->delivery.failures == NULL;
 	const struct status_record record = {
 		.started = dl->started,
 		.outcome = outcome(r, why),
 		.part = r->status == 206,
 		.bytes = r->status < 300 ? r->sent : 0,
-		.total = dl->plan->total,
+		.total = dl->plan != NULL ? dl->plan->total : -1,
 		.files_done = dl->delivery.files_done,
 		.files_total = dl->files,
 		.failures = dl->delivery.failures,
+		.reason = ours ? why->text : NULL,
 	};
 
 	if (is_download(dl))
 		status_keep(dl->x->service->store, dl->bundle->id, &record);
+}
+
+static void
+show_begin(const struct download *dl)
+{
+	struct stats_slot *slot = stats_mine();
+
+	if (slot == NULL)
+		return;
+	slot->files_total = (int64_t)dl->files;
+	memcpy(slot->bundle_id, dl->bundle->id, sizeof(dl->bundle->id));
+}
+
+/* 0 when there is a plan, 1 answered, -1 failed. */
+static int
+prepare(struct download *dl, struct bundle *whole,
+	const struct fetch_client *client, struct error *e)
+{
+	struct exchange *x = dl->x;
+	const struct file *failed;
+
+	if (dl->expanded && expand_bundle(x->config, x->service->engine,
+					  x->arena, whole, &failed, e) != 0)
+		return failed != NULL && answer_folder(dl, failed, e) == 0 ? 1
+									   : -1;
+	dl->plan = plan_new(x->arena, x->config, whole, e);
+	if (dl->plan == NULL)
+		return -1;
+	dl->files = dl->plan->count;
+	show_begin(dl);
+	delivery_init(&dl->delivery, x->arena, x->config, x->service->engine,
+		      dl->plan, client, write_sink, dl);
+	dl->delivery.progress = note_progress;
+	return 0;
+}
+
+static int
+deliver(struct download *dl, struct error *e)
+{
+	int rc = 0;
+
+	if (asks_for_range(dl))
+		rc = try_ranges(dl, e);
+	if (rc == 0)
+		rc = send_whole(dl, e);
+	if (rc < 0 && e->code == ERROR_CHANGED)
+		doubt_others(dl);
+	if (rc < 0)
+		rc = settle_failure(dl, e);
+	dl->x->access.files = dl->delivery.files_done;
+	remember(dl);
+	return rc;
 }
 
 int
@@ -389,40 +447,17 @@ download_run(struct exchange *x, const struct bundle *b, bool stored,
 			       .bundle = &whole,
 			       .stored = stored,
 			       .expanded = expand_needed(b),
-			       .started = time(NULL) };
+			       .started = time(NULL),
+			       .files = b->count };
 	struct fetch_client client = {
 		.ctx = &dl,
 		.idle = flush_idle,
 		.watch_fd = x->response->transport->watch_fd
 	};
-	struct stats_slot *slot = stats_mine();
-	const struct file *failed;
-	int rc = 0;
+	int rc = prepare(&dl, &whole, &client, e);
 
-	if (dl.expanded && expand_bundle(x->config, x->service->engine,
-					 x->arena, &whole, &failed, e) != 0)
-		return failed != NULL ? answer_folder(&dl, failed, e) : -1;
-	dl.plan = plan_new(x->arena, x->config, &whole, e);
-	if (dl.plan == NULL)
-		return -1;
-	dl.files = dl.plan->count;
-	if (slot != NULL) {
-		slot->files_total = (int64_t)dl.files;
-		memcpy(slot->bundle_id, b->id, sizeof(b->id));
-	}
-	delivery_init(&dl.delivery, x->arena, x->config, x->service->engine,
-		      dl.plan, &client, write_sink, &dl);
-	dl.delivery.progress = note_progress;
-	if (asks_for_range(&dl))
-		rc = try_ranges(&dl, e);
 	if (rc == 0)
-		rc = send_whole(&dl, e);
-	if (rc < 0 && e->code == ERROR_CHANGED)
-		doubt_others(&dl);
-	if (rc < 0)
-		rc = settle_failure(&dl, e);
-	x->access.files = dl.delivery.files_done;
-	remember(&dl);
+		rc = deliver(&dl, e);
 	note_end(&dl, rc < 0 ? e : NULL);
 	store_release(x->service->store);
 	delivery_fini(&dl.delivery);

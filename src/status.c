@@ -37,7 +37,7 @@ put_skipped(struct buf *out, const struct delivery_failure *f)
 	buf_puts(out, ",\"skipped\":[");
 	for (int n = 0; f != NULL && n < SKIPPED_MAX && out->len < most; n++) {
 		buf_puts(out, n > 0 ? ",{" : "{");
-		json_put_pair(out, "dst", f->entry->name);
+		json_put_pair(out, "dst", f->name);
 		buf_printf(out, ",\"status\":%d,", f->status);
 		json_put_pair(out, "reason",
 			      f->reason != NULL ? f->reason : "");

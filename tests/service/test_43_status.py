@@ -80,6 +80,39 @@ def test_a_failed_download(stored, origin):
     assert last["skipped"][0]["dst"] == "gone"
 
 
+def test_a_folder_that_is_not_there(service):
+    bundle = service.create([{"src": "file:///nowhere/", "dst": "x/"}])
+    service.fetch(bundle).refused()
+    found = noted(service, bundle)
+    assert found["state"] == "broken off"
+    last = found["downloads"][0]
+    assert (last["outcome"], last["bytes"], last["total"]) == (
+        "failed", 0, None)
+    assert (last["filesDone"], last["filesTotal"]) == (0, 1)
+    assert last["skipped"] == [{"dst": "x/", "status": 404,
+                                "reason": "no such file"}]
+
+
+def test_what_passes_a_limit(make_service, origin, file_root):
+    """Neither is the fault of a source."""
+    service = make_service(FS_INTERFACES="https,file", FILE_ROOT=file_root,
+                           MAX_FILES=2, MAX_BUNDLE_BYTES="10 KiB")
+    (file_root / "three").mkdir()
+    for name in "abc":
+        (file_root / "three" / name).write_bytes(b"")
+    for files, reason in (
+            ([{"src": "file:///three/"}], "More than 2 files"),
+            ([origin.file("large.jpg", size="20k").entry()],
+             "more than MAX_BUNDLE_BYTES")):
+        bundle = service.create(files)
+        assert service.fetch(bundle).status == 413
+        found = noted(service, bundle)
+        assert found["state"] == "broken off"
+        last = found["downloads"][0]
+        assert (last["outcome"], last["skipped"]) == ("failed", [])
+        assert reason in last["reason"]
+
+
 def test_while_it_runs(service, origin):
     files = [origin.file(f"{i}", size="1m", rate="1m") for i in range(4)]
     bundle = service.create([f.entry() for f in files])
