@@ -41,6 +41,7 @@ struct zip {
 	struct bundle bundle;
 	struct partial partial;
 	struct progress progress;
+	struct delivery_failure *missing;
 	struct plan *plan;
 	struct delivery delivery;
 	int64_t noted_ms;
@@ -138,19 +139,13 @@ note_file(void *ctx, const struct plan_entry *p)
 static int
 expand(struct zip *z, struct error *e)
 {
-	const struct file *failed;
-	char reason[ERROR_TEXT_MAX];
-
 	if (!expand_needed(&z->bundle))
 		return 0;
-	if (expand_bundle(z->config, z->engine, z->arena, &z->bundle, &failed,
-			  e) == 0)
+	if (expand_bundle(z->config, z->engine, z->arena, &z->bundle,
+			  &z->missing, e) == 0)
 		return partial_keep(&z->partial, 0, e);
-	if (failed == NULL)
-		return -1;
-	memcpy(reason, e->text, sizeof(reason));
-	return error_set(e, ERROR_SOURCE, "%.200s: %.250s", failed->src,
-			 reason);
+	z->delivery.failures = z->missing;
+	return -1;
 }
 
 static int
@@ -166,7 +161,8 @@ begin_delivery(struct zip *z, struct error *e)
 	delivery_init(&z->delivery, z->arena, z->config, z->engine, z->plan,
 		      &client, write_zip, z);
 	z->delivery.progress = note_file;
-	z->progress.files_total = (int64_t)z->plan->count;
+	z->delivery.missing = z->missing;
+	z->progress.files_total = (int64_t)delivery_files(&z->delivery);
 	return 0;
 }
 
@@ -247,7 +243,7 @@ say_failure(struct zip *z, const struct error *e)
 		say("Cannot write the zip: ", strerror(z->disk_error));
 	else if (stopped)
 		say("stopped", "");
-	else if (z->delivery.failures == NULL)
+	else if (z->delivery.failures == NULL || !error_of_source(e))
 		say(e->text, "");
 	if (z->partial.part[0] != '\0' && z->delivery.at > 0)
 		say("what is there can be gone on with: zip -C; it is in ",
@@ -328,7 +324,8 @@ run(struct zip *z, struct error *e)
 	progress_begin(&z->progress, path, z->options->quiet);
 	return finish(z, deliver_anew(z, e), e);
 fail:
-	say(e->text, "");
+	list_failures(z);
+	say_failure(z, e);
 	return -1;
 }
 

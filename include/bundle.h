@@ -124,6 +124,10 @@ bool bundle_is_uuid(const char *s);
  * in '/'. */
 bool bundle_is_folder(const struct file *f);
 
+/* onError: report, by its own word or by ON_SOURCE_ERROR: it goes on without
+ * the sources that fail. */
+bool bundle_reports(const struct config *c, const struct bundle *b);
+
 /* Names as the zip will have them: what was appended at the same time knew
  * nothing of each other.  For an answer, since positions change. */
 int bundle_tell_apart(struct arena *a, struct bundle *b, struct error *e);

@@ -59,6 +59,8 @@ struct delivery {
 	bool past;   /* made all of the range: reading on is needless */
 	bool over;   /* passed MAX_BUNDLE_BYTES */
 	int64_t files_done;
+	/* Folders that could not be listed: a report goes on without them. */
+	struct delivery_failure *missing;
 	struct delivery_failure *failures; /* in order */
 	struct delivery_failure **failures_end;
 };
@@ -89,6 +91,11 @@ int delivery_emit_record(struct delivery *d, struct error *e);
 int delivery_emit_local(struct delivery *d, const struct plan_entry *p,
 			struct error *e);
 
+/* How many files the zip shall have, each missing folder counted as one. */
+size_t delivery_files(const struct delivery *d);
+
+/* Notes what was missing before there was a plan in d->failures, too. */
+int delivery_fail_missing(struct delivery *d, struct error *e);
 /* ERROR_SOURCE from a fetch: notes it in d->failures, forgets a source that
  * has changed; returns -1. */
 int

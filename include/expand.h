@@ -20,17 +20,21 @@
 #include "error.h"
 #include "transfer.h"
 
+struct delivery_failure;
+
 /* Does the bundle have any? */
 bool expand_needed(const struct bundle *b);
 
 /*
  * Replaces b->files; nothing that was learned of earlier downloads holds for
- * positions any more.  At most MAX_FILES in all.  -1: *failed is the folder
- * that could not be listed, when that was the cause (ERROR_SOURCE).
+ * positions any more.  At most MAX_FILES in all.  *failed: the folders that
+ * could not be listed.  Under onError: report they are left out, with all that
+ * was found in them so far.  -1 with *failed (ERROR_SOURCE): the first of them
+ * without a report, or nothing else is left for one.
  */
 int expand_bundle(const struct config *c, struct transfer_engine *t,
-		  struct arena *a, struct bundle *b, const struct file **failed,
-		  struct error *e);
+		  struct arena *a, struct bundle *b,
+		  struct delivery_failure **failed, struct error *e);
 
 /* How far a folder is counted: files, and the time of stats_now_ms. */
 struct expand_limits {

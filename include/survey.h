@@ -17,7 +17,8 @@
  * known length, the facts of all.  `validators`: facts that prove a source
  * unchanged are wanted too.  With `data` false nothing will be read (HEAD,
  * ranges): only facts are asked for.  0, or -1 with `e` and, where it was
- * the sources' fault, all that is known of it in d->failures.
+ * the sources' fault, all that is known of it in d->failures.  What was
+ * missing before (d->missing) is there in any case.
  */
 int survey_run(struct delivery *d, bool validators, bool data, struct error *e);
 

@@ -25,6 +25,16 @@ bundle_filename(const struct bundle *b)
 }
 
 bool
+bundle_reports(const struct config *c, const struct bundle *b)
+{
+	int on_error = b->on_error != ON_ERROR_DEFAULT
+			       ? b->on_error
+			       : (int)c->on_source_error;
+
+	return on_error == ON_ERROR_REPORT;
+}
+
+bool
 bundle_is_folder(const struct file *f)
 {
 	size_t n = strlen(f->dst);

@@ -21,9 +21,7 @@ delivery_init(struct delivery *d, struct arena *a, const struct config *c,
 				/* The window has the other half. */
 				.keep = c->read_ahead_bytes / 2,
 				.last = INT64_MAX };
-	d->report = plan->bundle->on_error == ON_ERROR_REPORT ||
-		    (plan->bundle->on_error == ON_ERROR_DEFAULT &&
-		     c->on_source_error == ON_ERROR_REPORT);
+	d->report = bundle_reports(c, plan->bundle);
 	d->failures_end = &d->failures;
 	buf_init(&d->record, RECORD_MAX);
 }
@@ -149,23 +147,51 @@ delivery_emit_local(struct delivery *d, const struct plan_entry *p,
 	return delivery_emit_record(d, e);
 }
 
+size_t
+delivery_files(const struct delivery *d)
+{
+	size_t n = d->plan->count;
+
+	for (struct delivery_failure *f = d->missing; f != NULL; f = f->next)
+		n++;
+	return n;
+}
+
+static int
+note_failure(struct delivery *d, const struct delivery_failure *what)
+{
+	struct delivery_failure *f = arena_alloc(d->arena, sizeof(*f));
+
+	if (f == NULL)
+		return -1;
+	*f = *what;
+	f->next = NULL;
+	*d->failures_end = f;
+	d->failures_end = &f->next;
+	return 0;
+}
+
+int
+delivery_fail_missing(struct delivery *d, struct error *e)
+{
+	for (struct delivery_failure *f = d->missing; f != NULL; f = f->next) {
+		if (note_failure(d, f) != 0)
+			return error_memory(e);
+	}
+	return 0;
+}
+
 int
 delivery_fail(struct delivery *d, struct plan_entry *p, const struct error *e)
 {
-	struct delivery_failure *f;
-
 	if (e->code == ERROR_CHANGED)
 		plan_forget(p);
 	if (!error_of_source(e))
 		return -1;
-	f = arena_alloc(d->arena, sizeof(*f));
-	if (f == NULL)
-		return -1;
-	f->file = p->file;
-	f->name = p->name;
-	f->status = e->http_status;
-	f->reason = arena_strdup(d->arena, e->text);
-	*d->failures_end = f;
-	d->failures_end = &f->next;
+	note_failure(d, &(struct delivery_failure){
+				.file = p->file,
+				.name = p->name,
+				.status = e->http_status,
+				.reason = arena_strdup(d->arena, e->text) });
 	return -1;
 }

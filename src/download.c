@@ -101,22 +101,6 @@ answer_failures(struct download *dl, struct error *e)
 	return rc == 0 ? response_finish(r) : rc;
 }
 
-/* A folder could not be listed: there is no zip yet that could fail. */
-static int
-answer_folder(struct download *dl, const struct file *folder, struct error *e)
-{
-	struct delivery_failure *f = arena_alloc(dl->x->arena, sizeof(*f));
-
-	if (f == NULL)
-		return error_memory(e);
-	f->file = folder;
-	f->name = folder->dst;
-	f->status = e->http_status;
-	f->reason = arena_strdup(dl->x->arena, e->text);
-	dl->delivery.failures = f;
-	return answer_failures(dl, e);
-}
-
 static void
 remember_batch(struct download *dl, struct store_fact *facts, size_t n)
 {
@@ -369,7 +353,7 @@ note_end(const struct download *dl, const struct error *why)
 {
 	const struct response *r = dl->x->response;
 	bool ours = why != NULL && why->code != ERROR_GONE &&
-		    dl->delivery.failures == NULL;
+		    !(error_of_source(why) && dl->delivery.failures != NULL);
 	const struct status_record record = {
 		.started = dl->started,
 		.outcome = outcome(r, why),
@@ -403,20 +387,24 @@ prepare(struct download *dl, struct bundle *whole,
 	const struct fetch_client *client, struct error *e)
 {
 	struct exchange *x = dl->x;
-	const struct file *failed;
+	struct delivery_failure *missing = NULL;
 
 	if (dl->expanded && expand_bundle(x->config, x->service->engine,
-					  x->arena, whole, &failed, e) != 0)
-		return failed != NULL && answer_folder(dl, failed, e) == 0 ? 1
-									   : -1;
+					  x->arena, whole, &missing, e) != 0) {
+		dl->delivery.failures = missing;
+		/* There is no zip yet that could fail. */
+		return error_of_source(e) && answer_failures(dl, e) == 0 ? 1
+									 : -1;
+	}
 	dl->plan = plan_new(x->arena, x->config, whole, e);
 	if (dl->plan == NULL)
 		return -1;
-	dl->files = dl->plan->count;
-	show_begin(dl);
 	delivery_init(&dl->delivery, x->arena, x->config, x->service->engine,
 		      dl->plan, client, write_sink, dl);
 	dl->delivery.progress = note_progress;
+	dl->delivery.missing = missing;
+	dl->files = delivery_files(&dl->delivery);
+	show_begin(dl);
 	return 0;
 }
 

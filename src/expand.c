@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "delivery.h"
 #include "dst.h"
 #include "source.h"
 #include "stats.h"
@@ -20,6 +21,9 @@ struct expansion {
 	struct file *files; /* malloc'ed */
 	size_t count, room;
 	const struct file *folder; /* that is being read */
+	bool report;		   /* failed folders are left out */
+	size_t sources, failures;
+	struct delivery_failure *failed, **failed_end;
 };
 
 bool
@@ -139,13 +143,50 @@ add_folder(struct expansion *x, const struct file *folder, struct error *e)
 	return read_folder(&what, folder->src, e);
 }
 
+/* The folder could not be listed, or holds what no zip can hold. */
+static int
+note_failure(struct expansion *x, const struct file *folder, struct error *e)
+{
+	struct delivery_failure *f = arena_alloc(x->arena, sizeof(*f));
+
+	if (f == NULL)
+		return error_memory(e);
+	f->file = folder;
+	f->name = folder->dst;
+	f->status = e->http_status;
+	f->reason = arena_strdup(x->arena, e->text);
+	if (f->reason == NULL)
+		return error_memory(e);
+	*x->failed_end = f;
+	x->failed_end = &f->next;
+	x->failures++;
+	return x->report ? 0 : -1;
+}
+
+static int
+expand_folder(struct expansion *x, const struct file *folder, struct error *e)
+{
+	size_t before = x->count;
+
+	if (add_folder(x, folder, e) == 0)
+		return 0;
+	/* Settings that forbid it now are the source's failure, too. */
+	if (e->code == ERROR_INPUT)
+		e->code = ERROR_SOURCE;
+	if (e->code != ERROR_SOURCE)
+		return -1;
+	x->count = before;
+	return note_failure(x, folder, e);
+}
+
 static int
 expand_file(struct expansion *x, const struct file *file, struct error *e)
 {
 	struct file *f;
 
+	x->sources += file->src != NULL;
 	if (bundle_is_folder(file))
-		return add_folder(x, file, e);
+		return expand_folder(x, file, e);
 	f = add_file(x, e);
 	if (f == NULL)
 		return -1;
@@ -153,37 +194,40 @@ expand_file(struct expansion *x, const struct file *file, struct error *e)
 	return 0;
 }
 
+static int
+keep_files(const struct expansion *x, struct bundle *b, struct error *e)
+{
+	struct file *files =
+		arena_array(x->arena, x->count + 1, sizeof(*files));
+
+	if (files == NULL)
+		return error_memory(e);
+	if (x->count > 0)
+		memcpy(files, x->files, x->count * sizeof(*files));
+	b->files = files;
+	b->count = x->count;
+	return 0;
+}
+
 int
 expand_bundle(const struct config *c, struct transfer_engine *t,
-	      struct arena *a, struct bundle *b, const struct file **failed,
-	      struct error *e)
+	      struct arena *a, struct bundle *b,
+	      struct delivery_failure **failed, struct error *e)
 {
-	struct expansion x = { .config = c, .engine = t, .arena = a };
-	struct file *files;
-	int rc = -1;
+	struct expansion x = { .config = c,
+			       .engine = t,
+			       .arena = a,
+			       .report = bundle_reports(c, b) };
+	int rc = 0;
 
-	*failed = NULL;
-	for (size_t i = 0; i < b->count; i++) {
-		if (expand_file(&x, &b->files[i], e) == 0)
-			continue;
-		/* Settings that forbid it now are the source's failure, too. */
-		if (e->code == ERROR_INPUT)
-			e->code = ERROR_SOURCE;
-		if (e->code == ERROR_SOURCE)
-			*failed = &b->files[i];
-		goto out;
-	}
-	files = arena_array(a, x.count + 1, sizeof(*files));
-	if (files == NULL) {
-		error_memory(e);
-		goto out;
-	}
-	if (x.count > 0)
-		memcpy(files, x.files, x.count * sizeof(*files));
-	b->files = files;
-	b->count = x.count;
-	rc = 0;
-out:
+	x.failed_end = &x.failed;
+	for (size_t i = 0; rc == 0 && i < b->count; i++)
+		rc = expand_file(&x, &b->files[i], e);
+	if (rc == 0 && x.failures > 0 && x.failures == x.sources)
+		rc = -1;
+	if (rc == 0)
+		rc = keep_files(&x, b, e);
+	*failed = x.failed;
 	free(x.files);
 	return rc;
 }

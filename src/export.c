@@ -36,6 +36,7 @@ struct export
 	struct error failure; /* of the upload */
 	int64_t started;      /* unix seconds */
 	int64_t bytes;
+	size_t files; /* that it shall have */
 };
 
 /* "s3" in any case, as source_find has it. */
@@ -185,17 +186,27 @@ ask_candidates(struct export *x, struct error *e)
 	return 0;
 }
 
+/* The caller has many sources: which was it? */
+static int
+refuse_folder(const struct delivery_failure *f, struct error *e)
+{
+	return error_set(e, ERROR_SOURCE, "%.200s: %.250s", f->file->src,
+			 f->reason);
+}
+
 static int
 prepare(struct export *x, struct error *e)
 {
 	struct exchange *ex = x->x;
 	const struct fetch_client nobody = { .watch_fd = -1 };
-	const struct file *failed;
+	struct delivery_failure *missing = NULL;
 
 	if (expand_needed(x->bundle) &&
 	    expand_bundle(ex->config, ex->service->engine, ex->arena, x->bundle,
-			  &failed, e) != 0)
-		return -1;
+			  &missing, e) != 0)
+		return missing != NULL && error_of_source(e)
+			       ? refuse_folder(missing, e)
+			       : -1;
 	x->plan = plan_new(ex->arena, ex->config, x->bundle, e);
 	if (x->plan == NULL)
 		return -1;
@@ -204,6 +215,8 @@ prepare(struct export *x, struct error *e)
 	x->delivery.progress = note_file;
 	x->delivery.joins = joins;
 	x->delivery.join = join;
+	x->delivery.missing = missing;
+	x->files = delivery_files(&x->delivery);
 	return 0;
 }
 
@@ -242,7 +255,7 @@ show_begin(const struct export *x)
 	if (slot == NULL)
 		return;
 	slot->bytes = 0;
-	slot->files_total = (int64_t)x->plan->count;
+	slot->files_total = (int64_t)x->files;
 	memcpy(slot->bundle_id, x->bundle->id, sizeof(x->bundle->id));
 	stats_state(SLOT_SENDING);
 }
@@ -280,7 +293,7 @@ keep_status(struct export *x, int rc, const struct error *e)
 		.bytes = x->bytes,
 		.total = x->plan->total,
 		.files_done = x->delivery.files_done,
-		.files_total = x->plan->count,
+		.files_total = x->files,
 		.failures = x->delivery.failures,
 		.to = x->to,
 		.reason = rc == 0 ? NULL : why(x, e),

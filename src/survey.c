@@ -320,8 +320,8 @@ forgive(struct delivery *d, struct error *e)
 	return 0;
 }
 
-int
-survey_run(struct delivery *d, bool validators, bool data, struct error *e)
+static int
+survey_plan(struct delivery *d, bool validators, bool data, struct error *e)
 {
 	size_t last_item = 0;
 	bool ask = worth_asking(d);
@@ -342,4 +342,15 @@ survey_run(struct delivery *d, bool validators, bool data, struct error *e)
 	if (data && survey_first(d, probe, e) != 0)
 		return forgive(d, e);
 	return 0;
+}
+
+int
+survey_run(struct delivery *d, bool validators, bool data, struct error *e)
+{
+	int rc = survey_plan(d, validators, data, e);
+
+	if ((rc == 0 || d->failures != NULL) &&
+	    delivery_fail_missing(d, e) != 0)
+		return -1;
+	return rc;
 }

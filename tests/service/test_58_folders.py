@@ -13,6 +13,7 @@ import object_store
 import pool as pools
 import pytest
 import scripted
+from pool import wait_until
 from service import Service
 
 TREE = {"a.txt": b"a" * 100, "b c/d%e.txt": b"d" * 3000,
@@ -110,6 +111,60 @@ def test_folders_that_are_none(service, tree, src, status, reason):
     assert said == [{"src": src, "status": status, "reason": reason}]
 
 
+# onError: report
+
+MISSING = {"src": "file:///nowhere/", "dst": "x/"}
+
+
+def test_a_report_goes_on_without_a_folder(service, tree, origin):
+    file, gone = origin.file("b.txt", size=50), origin.file("g", status=404)
+    files = [MISSING, file.entry(), {"src": "file:///tree/*", "dst": "/"},
+             gone.entry()]
+    bundle = service.create(files, onError="report")
+    for got in (service.zip(files, onError="report"), service.fetch(bundle)):
+        found = judges.python(got.well())
+        told = found.pop("_errors.txt").decode().split("\r\n")
+        assert found == {**under("", ["a.txt", "z\u00fc.txt"]),
+                         "b.txt": file.bytes}
+        assert sorted(told[:2])[1] == "x/: file:///nowhere/ no such file"
+        assert told[2:] == [""] and "404 Not Found" in min(told[:2])
+    path = f"/{bundle['id']}/{bundle['secret']}/status"
+    last = wait_until(lambda: service.get(path).json()["downloads"],
+                      "the record")[0]
+    assert (last["outcome"], last["filesDone"], last["filesTotal"]) == (
+        "done", 3, 5)
+    assert sorted(f["dst"] for f in last["skipped"]) == ["g", "x/"]
+
+
+def test_a_report_of_nothing_else(service, tree, origin):
+    gone = origin.file("gone", status=404)
+    for files in ([MISSING], [MISSING, {"dst": "empty/"}], [
+            MISSING, gone.entry()], [gone.entry(), MISSING, MISSING]):
+        said = service.zip(files, onError="report").refused()["files"]
+        assert sorted(f["src"] for f in said) == sorted(
+            f["src"] for f in files if "src" in f)
+        assert {f["status"] for f in said} == {404}
+    bundle = service.create([MISSING], onError="report")
+    assert service.call("HEAD", f"/{bundle['id']}").status_code == 502
+    got = service.zip([MISSING, {"src": "file:///tree/empty/"}],
+                      onError="report")
+    assert set(judges.python(got.well())) == {"tree/empty/", "_errors.txt"}
+
+
+def test_a_report_by_setting_and_half_a_folder(make_service, file_root):
+    """What was found before the fault is not there, either."""
+    service = make_service(FS_INTERFACES="file", FILE_ROOT=file_root,
+                           ON_SOURCE_ERROR="report")
+    (file_root / "half").mkdir()
+    for name in ("a", "b\\", "c"):
+        (file_root / "half" / name).write_bytes(b"a")
+    files = [{"src": "file:///half/"}, {"src": "file:///half/c", "dst": "c"}]
+    found = judges.python(service.zip(files).well())
+    assert b"half/: file:///half/ has a name that" in found.pop("_errors.txt")
+    assert found == {"c": b"a"}
+    service.zip(files, onError="abort").refused()
+
+
 def test_a_file_that_would_be_a_folder(service, tree, file_root):
     (file_root / "slash").mkdir()
     (file_root / "slash" / "a\\").write_bytes(b"a")
@@ -169,6 +224,26 @@ def test_zip_command(tree, file_root, tmp_path):
     assert done.returncode == 1
     assert "file:///nowhere/*: no such file" in done.stderr
     assert not (tmp_path / "b.zip.part").exists()
+
+
+def test_zip_command_reports(tree, file_root, tmp_path):
+    settings = {"FS_INTERFACES": "file", "FILE_ROOT": file_root,
+                "ON_SOURCE_ERROR": "report"}
+    missing = {"src": "file:///nowhere/*"}
+    done = pools.program(
+        tmp_path, "zip", "-o", "a.zip", settings=settings, input=json.dumps(
+            {"files": [missing, {"src": "file:///tree/*"}]}))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "zipstream: file:///nowhere/*: no such file\n"
+    found = judges.python(tmp_path / "a.zip")
+    assert found.pop("_errors.txt") == (
+        b"nowhere/: file:///nowhere/* no such file\r\n")
+    assert found == under("tree/", ["a.txt", "z\u00fc.txt"])
+    done = pools.program(tmp_path, "zip", "-o", "b.zip", settings=settings,
+                         input=json.dumps({"files": [missing]}))
+    assert done.returncode == 1
+    assert done.stderr == "zipstream: file:///nowhere/*: no such file\n"
+    assert not list(tmp_path.glob("b.zip*"))
 
 
 def test_more_small_files_than_descriptors(tmp_path):

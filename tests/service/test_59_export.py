@@ -184,6 +184,28 @@ def test_a_failing_source_leaves_nothing(s3, swift, origin):
     assert not uploads(swift)
 
 
+def test_a_missing_folder(s3, swift, tmp_path):
+    """It refuses the export, or is told in it."""
+    swift.put(FROM, "there/a.txt", b"a")
+    there, missing = (f"s3://{FROM}/{name}/" for name in ("there", "nowhere"))
+    document = {"to": f"s3://{TO}/folder.zip",
+                "files": [{"src": missing}, {"src": there}]}
+    before = bundles(s3)
+    answer = s3.post("/bundle", document)
+    assert answer.status_code == 502
+    assert answer.json()["message"] == f"{missing}: 404 has nothing in it"
+    assert bundles(s3) == before and not is_there(swift, "folder.zip")
+    record = exported(s3, s3.post("/bundle", {**document,
+                                              "onError": "report"}))
+    assert (record["outcome"], record["filesDone"], record["filesTotal"]) == (
+        "done", 1, 2)
+    assert [f["dst"] for f in record["skipped"]] == ["nowhere/"]
+    found = judges.python(read_back(swift, "folder.zip", tmp_path))
+    assert found.pop("_errors.txt") == (
+        f"nowhere/: {missing} 404 has nothing in it\r\n".encode())
+    assert found == {"there/a.txt": b"a"}
+
+
 def test_a_missing_object_is_named(s3, swift):
     record = exported(s3, s3.post("/bundle", {
         "to": f"s3://{TO}/missing.zip",
