@@ -121,4 +121,11 @@ int fetch_probe(const struct config *c, struct transfer_engine *t,
 		struct fetch_probe *probes, size_t count, int64_t *keep,
 		struct error *e);
 
+/* The same for their facts alone, and for `ms` at the most: who has not
+ * answered by then counts as failed. */
+int fetch_glance(const struct config *c, struct transfer_engine *t,
+		 const struct fetch_client *client, struct arena *a,
+		 struct fetch_probe *probes, size_t count, int64_t ms,
+		 struct error *e);
+
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * What browsers and machines read about the service: the web page, the
- * landing page of a bundle, the description of the API.
+ * description of the API.  landing.h has the page of a bundle.
  *
  * The pages are whole in themselves: their policy allows the style and the
  * script inside them, by hash, and nothing from elsewhere.
@@ -9,10 +9,10 @@
 #ifndef ZIPSTREAM_PAGE_H
 #define ZIPSTREAM_PAGE_H
 
-#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "bundle.h"
+#include "buf.h"
 #include "router.h"
 
 /* What stands for {{name}} in a template. */
@@ -39,10 +39,8 @@ void page_size(int64_t bytes, char out[16]);
  */
 void page_policy(struct buf *out, const char *html, const char *more);
 
-/* Has the bundle's link been opened by a browser that shall see what is in
- * it before it loads? */
-bool page_wanted(const struct exchange *x);
-int page_landing(struct exchange *x, const struct bundle *b, struct error *e);
+/* The headers of a page: its policy, no Referer. */
+void page_headers(struct response *r, const char *html, const char *more);
 
 int page_home(struct exchange *x, const struct route_params *p,
 	      struct error *e); /* GET / */

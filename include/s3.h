@@ -56,6 +56,7 @@ enum source_verdict s3_judge(const struct config *c, const char *bucket,
 /* A whole small call, and its answer. */
 struct s3_answer {
 	int timeout_ms;		 /* for each attempt */
+	int64_t until_ms;	 /* for all, of stats_now_ms; 0: no end */
 	struct buf *body;	 /* bounded by its own ceiling */
 	const char *const *want; /* headers whose values are kept */
 	const char **got;	 /* NULL when absent */

@@ -52,8 +52,9 @@ struct source_folder {
 	const struct config *config;
 	struct transfer_engine *engine;
 	struct arena *arena;
-	const char *src; /* ends in '/' */
-	bool deep;	 /* folders in it, too */
+	const char *src;  /* ends in '/' */
+	bool deep;	  /* folders in it, too */
+	int64_t until_ms; /* the end of all waiting, of stats_now_ms; 0: none */
 	/* Called in order of name; its strings are arena memory.  -1 stops */
 	int (*found)(void *ctx, const struct source_child *child,
 		     struct error *e);

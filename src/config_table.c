@@ -147,7 +147,8 @@ const struct setting setting_table[] = {
 	  SWITCH(landing_page),
 	  .value = "off",
 	  .text = "Show a browser a page with the bundle's files before the "
-		  "download." },
+		  "download; sizes that nobody has told are asked for, within "
+		  "three seconds." },
 	{ .name = "METRICS_ALLOW",
 	  NETWORKS(metrics_allow),
 	  .flags = SETTING_NONE,

@@ -263,13 +263,13 @@ count_child(void *ctx, const struct source_child *child, struct error *e)
 	struct count *c = ctx;
 	int64_t size;
 
-	if (child->src == NULL)
-		return 0;
-	if (c->sum->files >= c->limits->files ||
+	if ((child->src != NULL && c->sum->files >= c->limits->files) ||
 	    stats_now_ms() >= c->limits->until_ms) {
 		c->sum->more = true;
 		return error_set(e, ERROR_TOO_LARGE, "has more in it");
 	}
+	if (child->src == NULL)
+		return 0;
 	size = size_of(c, child);
 	c->sum->files++;
 	if (size > 0 &&
@@ -287,6 +287,7 @@ expand_count(const struct config *c, struct transfer_engine *t, struct arena *a,
 	struct source_folder what = { .config = c,
 				      .engine = t,
 				      .arena = a,
+				      .until_ms = limits->until_ms,
 				      .found = count_child,
 				      .ctx = &count };
 	int rc;
@@ -299,5 +300,8 @@ expand_count(const struct config *c, struct transfer_engine *t, struct arena *a,
 	count.folder = &what;
 	count.ops = source_find(c, src, e);
 	rc = count.ops != NULL ? read_folder(&what, src, e) : -1;
+	/* A page of the listing has not come in time. */
+	if (rc == -1 && sum->files > 0 && stats_now_ms() >= limits->until_ms)
+		sum->more = true;
 	return sum->more ? 0 : rc;
 }

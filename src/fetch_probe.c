@@ -11,6 +11,8 @@
  * has room for: each is a connection that stays open. */
 #define ROUNDS 16
 #define PROBES_AT_ONCE 64 /* at most */
+/* Of a glance: who has answered makes room for others now and then. */
+#define GLANCE_MS 50
 
 static int
 copy_facts(struct arena *a, struct source_facts *facts, struct error *e)
@@ -153,19 +155,27 @@ probes_at_once(const struct config *c, size_t count)
 						: c->read_ahead_files;
 }
 
+/* Room for every prefix: half of an item's share is its buffer. */
+static struct config
+widened(const struct config *c, size_t count)
+{
+	struct config wide = *c;
+
+	wide.read_ahead_files = probes_at_once(c, count);
+	wide.read_ahead_bytes =
+		wide.read_ahead_files * 2 * (FETCH_PREFIX_MAX + 1);
+	return wide;
+}
+
 int
 fetch_probe(const struct config *c, struct transfer_engine *t,
 	    const struct fetch_client *client, struct arena *a,
 	    struct fetch_probe *probes, size_t count, int64_t *keep,
 	    struct error *e)
 {
-	struct config wide = *c;
+	const struct config wide = widened(c, count);
 	int rc = 0;
 
-	wide.read_ahead_files = probes_at_once(c, count);
-	/* Room for every prefix: half of an item's share is its buffer. */
-	wide.read_ahead_bytes =
-		wide.read_ahead_files * 2 * (FETCH_PREFIX_MAX + 1);
 	for (int plain = 0; plain <= 1 && rc == 0; plain++) {
 		struct fetch *f = fetch_new(&wide, t, client, e);
 
@@ -176,5 +186,68 @@ fetch_probe(const struct config *c, struct transfer_engine *t,
 	}
 	for (size_t i = 0; rc != 0 && i < count; i++)
 		fetch_discard(probes[i].kept);
+	return rc;
+}
+
+/* Takes the results that are there; *open counts those that are not. */
+static int
+take_answered(struct fetch *f, struct arena *a, struct fetch_probe *probes,
+	      size_t count, size_t *open, struct error *e)
+{
+	*open = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (!probes[i].asked)
+			continue;
+		if (fetch_peek(f, (long)i, e) == 0) {
+			++*open;
+			continue;
+		}
+		probes[i].asked = false;
+		if (take_result(f, (long)i, a, &probes[i], NULL, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+glance(struct fetch *f, struct arena *a, struct fetch_probe *probes,
+       size_t count, int64_t ms, struct error *e)
+{
+	int64_t until = stats_now_ms() + ms, left = ms;
+	struct error late;
+	size_t open = count;
+
+	fetch_widen(f);
+	for (size_t i = 0; i < count; i++) {
+		probes[i].asked = true;
+		probes[i].prefix = 0;
+		if (add_probe(f, &probes[i], false, e) != 0)
+			return -1;
+	}
+	for (; open > 0 && left > 0; left = until - stats_now_ms()) {
+		if (fetch_settle(f, left < GLANCE_MS ? left : GLANCE_MS, e) !=
+			    0 ||
+		    take_answered(f, a, probes, count, &open, e) != 0)
+			return -1;
+	}
+	error_set(&late, ERROR_SOURCE, "timed out");
+	for (size_t i = 0; i < count; i++) {
+		if (probes[i].asked && note_failure(a, &probes[i], &late) != 0)
+			return error_memory(e);
+	}
+	return 0;
+}
+
+int
+fetch_glance(const struct config *c, struct transfer_engine *t,
+	     const struct fetch_client *client, struct arena *a,
+	     struct fetch_probe *probes, size_t count, int64_t ms,
+	     struct error *e)
+{
+	const struct config wide = widened(c, count);
+	struct fetch *f = fetch_new(&wide, t, client, e);
+	int rc = f != NULL ? glance(f, a, probes, count, ms, e) : -1;
+
+	fetch_free(f);
 	return rc;
 }

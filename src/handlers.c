@@ -9,8 +9,8 @@
 
 #include "download.h"
 #include "export.h"
+#include "landing.h"
 #include "manifest.h"
-#include "page.h"
 #include "store.h"
 
 #define PIECE 32768 /* bytes of JSON made before they are written */
@@ -168,8 +168,8 @@ handle_download(struct exchange *x, const struct route_params *p,
 	store_release(x->service->store);
 	if (x->config->landing_page)
 		response_header(x->response, "Vary", "Accept");
-	if (page_wanted(x))
-		return page_landing(x, &b, e);
+	if (landing_wanted(x))
+		return landing_show(x, &b, e);
 	return download_run(x, &b, true, e);
 }
 

@@ -1,30 +1,22 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The web page, the landing page, the description of the API.
+ * The web page, the description of the API, and what all pages share.
  *
- * The texts are those of web/, embedded at build time.  What comes from a
- * bundle goes into a page through page_put_text alone.
+ * The texts are those of web/, embedded at build time.
  */
 #include "page.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "crypto.h"
 #include "http.h"
-#include "store.h"
 
 #include "web_index_html.h"
-#include "web_landing_html.h"
 #include "web_openapi_json.h"
 
-#define ROWS_MAX 1000	    /* files that a landing page lists */
-#define PAGE_MAX (16 << 20) /* bytes; names have 64 KiB at most */
 #define POLICY_MAX 1024
 #define TAG_MAX 80
-#define ROWS_BEGIN "{{#files}}"
-#define ROWS_END "{{/files}}"
 
 void
 page_put_text(struct buf *out, const char *s, size_t n)
@@ -137,8 +129,8 @@ page_policy(struct buf *out, const char *html, const char *more)
 		   more);
 }
 
-static void
-put_page_headers(struct response *r, const char *html, const char *more)
+void
+page_headers(struct response *r, const char *html, const char *more)
 {
 	struct buf policy;
 
@@ -191,9 +183,9 @@ page_home(struct exchange *x, const struct route_params *p, struct error *e)
 		response_error(x->response, e);
 		return 0;
 	}
-	put_page_headers(x->response, web_index_html,
-			 "; connect-src 'self'; form-action 'self'; "
-			 "frame-src 'self'");
+	page_headers(x->response, web_index_html,
+		     "; connect-src 'self'; form-action 'self'; "
+		     "frame-src 'self'");
 	return answer_fixed(x, "text/html; charset=utf-8", web_index_html,
 			    sizeof(web_index_html) - 1);
 }
@@ -205,103 +197,4 @@ page_openapi(struct exchange *x, const struct route_params *p, struct error *e)
 	(void)e;
 	return answer_fixed(x, "application/json", web_openapi_json,
 			    sizeof(web_openapi_json) - 1);
-}
-
-bool
-page_wanted(const struct exchange *x)
-{
-	return x->config->landing_page &&
-	       http_accepts_html(request_header(x->request, "Accept")) &&
-	       request_query(x->request, "download") == NULL;
-}
-
-static int64_t
-size_of(const struct file *f)
-{
-	if (f->src == NULL)
-		return 0;
-	return f->size >= 0 ? f->size : f->facts.size;
-}
-
-/* -1 unless every size is known. */
-static int64_t
-total_size(const struct bundle *b)
-{
-	int64_t total = 0, size;
-
-	for (size_t i = 0; i < b->count; i++) {
-		size = size_of(&b->files[i]);
-		if (size < 0 || __builtin_add_overflow(total, size, &total))
-			return -1;
-	}
-	return total;
-}
-
-static void
-put_rows(struct buf *out, const char *row, size_t n, const struct bundle *b)
-{
-	char size[16];
-
-	for (size_t i = 0; i < b->count && i < ROWS_MAX; i++) {
-		const struct page_value values[] = {
-			{ "path", b->files[i].dst },
-			{ "size", size },
-		};
-
-		page_size(b->files[i].src == NULL ? -1 : size_of(&b->files[i]),
-			  size);
-		page_fill(out, row, n, values, 2);
-	}
-}
-
-/* "12 files, 3.4 MB" */
-static void
-put_summary(const struct bundle *b, char *out, size_t size)
-{
-	char total[16];
-
-	page_size(total_size(b), total);
-	snprintf(out, size, "%zu file%s%s%s", b->count,
-		 b->count == 1 ? "" : "s", *total != '\0' ? ", " : "", total);
-}
-
-static void
-put_landing(struct buf *out, const struct bundle *b)
-{
-	static const char *const html = web_landing_html;
-	const char *row = strstr(html, ROWS_BEGIN) + strlen(ROWS_BEGIN);
-	const char *end = strstr(row, ROWS_END);
-	const char *tail = end + strlen(ROWS_END);
-	char summary[64], more[48] = "", date[32], until[32];
-	const struct page_value values[] = {
-		{ "name", bundle_filename(b) },
-		{ "summary", summary },
-		{ "more", more },
-		{ "until", until },
-	};
-	const size_t count = sizeof(values) / sizeof(values[0]);
-
-	put_summary(b, summary, sizeof(summary));
-	if (b->count > ROWS_MAX)
-		snprintf(more, sizeof(more), "and %zu more",
-			 b->count - ROWS_MAX);
-	/* "Mon, 30 Nov 2026 22:26:13 GMT", less what nobody reads */
-	http_date_format(b->expires, date, sizeof(date));
-	snprintf(until, sizeof(until), "%.11s, %.5s GMT", date + 5, date + 17);
-	page_fill(out, html, (size_t)(row - html) - strlen(ROWS_BEGIN), values,
-		  count);
-	put_rows(out, row, (size_t)(end - row), b);
-	page_fill(out, tail, strlen(tail), values, count);
-}
-
-int
-page_landing(struct exchange *x, const struct bundle *b, struct error *e)
-{
-	struct buf page;
-
-	buf_init(&page, PAGE_MAX);
-	put_landing(&page, b);
-	put_page_headers(x->response, web_landing_html, "; form-action 'none'");
-	return response_body(x->response, 200, "text/html; charset=utf-8",
-			     &page, e);
 }

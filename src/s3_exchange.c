@@ -6,6 +6,7 @@
 
 #include "crypto.h"
 #include "s3.h"
+#include "stats.h"
 
 #define LOG_MODULE "s3"
 #include "log.h"
@@ -90,6 +91,17 @@ attempt(const struct config *c, struct transfer_engine *t, struct arena *a,
 	return verdict == SOURCE_FAIL ? -1 : 1;
 }
 
+/* How long an attempt may take that begins after a pause; 0: it is too late. */
+static int
+patience(const struct s3_answer *answer, int64_t pause_ms)
+{
+	int64_t left = answer->until_ms - stats_now_ms() - pause_ms;
+
+	if (answer->until_ms == 0 || left > answer->timeout_ms)
+		return answer->timeout_ms;
+	return left > 0 ? (int)left : 0;
+}
+
 int
 s3_exchange(const struct config *c, struct transfer_engine *t, struct arena *a,
 	    const struct s3_call *what, const void *payload, size_t n,
@@ -99,6 +111,7 @@ s3_exchange(const struct config *c, struct transfer_engine *t, struct arena *a,
 	struct values v = { names, texts, answer->want_count + JUDGED };
 	struct payload from = { .bytes = payload, .len = n };
 	struct s3_call call = *what;
+	struct s3_answer timed = *answer;
 	unsigned char sum[SHA256_BYTES];
 	char hex[SHA256_HEX];
 	int rc = 1;
@@ -112,9 +125,15 @@ s3_exchange(const struct config *c, struct transfer_engine *t, struct arena *a,
 		call.payload_hash = hex;
 	}
 	for (int i = 0; rc > 0 && i < ATTEMPTS; i++) {
-		if (i > 1)
-			usleep((useconds_t)BACKOFF_FIRST_MS * 1000 << i);
-		rc = attempt(c, t, a, &call, &from, answer, &v, e);
+		int64_t pause = i > 1 ? BACKOFF_FIRST_MS << i : 0;
+
+		timed.timeout_ms = patience(answer, pause);
+		if (timed.timeout_ms == 0 && i == 0)
+			error_set(e, ERROR_UNAVAILABLE, "timed out");
+		if (timed.timeout_ms == 0)
+			break;
+		usleep((useconds_t)pause * 1000);
+		rc = attempt(c, t, a, &call, &from, &timed, &v, e);
 		if (rc > 0)
 			log_debug("%s again: %s", what->method, e->text);
 	}

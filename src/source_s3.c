@@ -156,6 +156,7 @@ list_page(struct listing *l, struct buf *page, const char **token,
 				.query_count = 3 };
 	struct s3_answer answer = { .timeout_ms =
 					    f->config->first_byte_timeout_ms,
+				    .until_ms = f->until_ms,
 				    .body = page };
 
 	if (answer.timeout_ms > LIST_MS)

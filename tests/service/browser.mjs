@@ -355,10 +355,12 @@ const scenarios = {
 	async landing({ url, to }) {
 		const { page } = await open(url);
 		const text = await page.innerText("main");
+		const rows = await page.$$eval("li", (all) => all.map((row) =>
+			[...row.children].map((cell) => cell.textContent)));
 		const coming = page.waitForEvent("download");
 		await page.getByRole("link", { name: "Download" }).click();
 		await (await coming).saveAs(to);
-		return { text, title: await page.title() };
+		return { text, rows, title: await page.title() };
 	},
 };
 

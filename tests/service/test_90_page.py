@@ -6,10 +6,12 @@ import hashlib
 import json
 import pathlib
 import re
+import threading
 
 import pytest
 
 import judges
+import scripted
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
@@ -146,17 +148,21 @@ def test_without_a_mouse(browser, service, files, tmp_path):
     judges.check(to, contents(files[1:]))
 
 
-def test_looks(browser, make_service, files, origin, sanitized):
+def test_looks(browser, make_service, files, origin, file_root, sanitized):
     """axe-core is content, nothing is wider than the screen; the pictures
     are in build/screenshots."""
     if sanitized:
         pytest.skip("looks the same")
-    service = make_service(LANDING_PAGE="on")
+    service = make_service(LANDING_PAGE="on", FILE_ROOT=file_root,
+                           FS_INTERFACES="https,file")
     folder = ROOT / "build/screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     gone = origin.file("gone.txt", status=404)
-    shown = service.create([f.entry(size=f.wish.size) for f in files],
-                           filename="Zürich <b>im</b> Mai.zip")
+    shown = service.create(
+        [*(f.entry() for f in [*files, gone]),
+         origin.file("slow.tar", delay=8).entry(), {"dst": "drafts/"},
+         {"src": "file:///sub/", "dst": "a folder with a long name/"}],
+        filename="Zürich <b>im</b> Mai.zip")
     found = browser.play("look", url=service.url("/"), folder=folder,
                          links=lines([*files, gone]),
                          landing=service.url(f"/{shown['id']}"))
@@ -175,6 +181,108 @@ def test_landing_page(browser, make_service, files, tmp_path):
     for file in files:
         assert file.dst in found["text"]
     judges.check(to, contents(files))
+
+
+def landed(service, files, **more) -> tuple:
+    """What the landing page says of them all, and of each."""
+    bundle = service.create(files, **more)
+    answer = service.get(f"/{bundle['id']}", headers=HTML)
+    assert answer.status_code == 200
+    rows = re.findall("<li><span>(.*?)</span><span>(.*?)</span>", answer.text)
+    return re.search("<p>(.*?)</p>", answer.text)[1], rows
+
+
+def test_landing_page_of_what_nobody_has_downloaded(
+        browser, make_service, files, tmp_path):
+    service = make_service(LANDING_PAGE="on")
+    bundle = service.create([f.entry() for f in files])
+    to = tmp_path / "got.zip"
+    found = browser.play("landing", url=service.url(f"/{bundle['id']}"),
+                         to=to)
+    assert "3 files, 2.2 MB" in found["text"]
+    assert found["rows"] == [["photos/Zürich am See.jpg", "2.1 MB"],
+                             ["notes.txt", "70.0 kB"],
+                             ["empty.bin", "0 bytes"]]
+    judges.check(to, contents(files))
+    assert files[0].books["bytes"] < files[0].wish.size + 1000
+
+
+def test_landing_page_does_not_wait_for_all(make_service, origin):
+    """The slow ones would tell their sizes in the end."""
+    service = make_service(LANDING_PAGE="on", FIRST_BYTE_TIMEOUT="60s")
+    slow = [origin.file(f"slow/{i}", size=99, delay=9) for i in range(40)]
+    quick = origin.file("quick.txt", size=70_000)
+    chunked = origin.file("chunked", framing="chunked", ranges="no")
+    told, rows = landed(service, [f.entry() for f in (
+        quick, chunked, origin.file("gone", status=404),
+        origin.file("busy", status=503), *slow)])
+    assert told == "44 files, at least 70.0 kB, 1 cannot be reached"
+    assert rows[:4] == [
+        ("quick.txt", "70.0 kB"), ("chunked", "size not known"),
+        ("gone", "cannot be reached"), ("busy", "size not known")]
+    assert {size for _, size in rows[4:]} == {"size not known"}
+    assert landed(service, [slow[0].entry()])[0] == "1 file, size not known"
+    gone = origin.file("gone", status=404).entry()
+    assert landed(service, [gone])[0] == "1 file, 1 cannot be reached"
+
+
+def test_landing_page_counts_folders(make_service, file_root, origin):
+    service = make_service(LANDING_PAGE="on", FILE_ROOT=file_root,
+                           FS_INTERFACES="https,file")
+    tree = file_root / "landing"
+    for name in ("a/1", "a/2", "b"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(b"x" * 500)
+    (tree / "empty").mkdir()
+    folder = {"src": "file:///landing/", "dst": "x/"}
+    told, rows = landed(service, [
+        folder, origin.file("a.jpg").entry(size=1000), {"dst": "none/"},
+        {"src": "file:///landing/empty/"}, {"src": "file:///nowhere/"}])
+    assert rows == [
+        ("x/", "3 files, 1.5 kB"), ("a.jpg", "1.0 kB"),
+        ("none/", "empty folder"), ("landing/empty/", "empty folder"),
+        ("nowhere/", "cannot be reached")]
+    assert told == "4 files and 1 folder, 2.5 kB, 1 cannot be reached"
+    many = file_root / "landing-many"
+    many.mkdir()
+    for i in range(10_001):
+        (many / f"{i}").touch()
+    told, rows = landed(service, [{"src": "file:///landing-many/"}, folder])
+    assert re.fullmatch(r"at least \d+ files, 0 bytes", rows[0][1])
+    assert rows[1:] == [("x/", "folder, size not known")]
+    assert re.fullmatch(r"at least \d+ files and 1 folder, size not known",
+                        told)
+
+
+def test_landing_page_does_not_wait_for_listings(make_service):
+    """One that says that it is busy, and one that says nothing, would be
+    asked again and again."""
+    over = threading.Event()
+    for wait in (0, 20):
+        server = scripted.Scripted(
+            lambda _, wait=wait: (over.wait(wait), (503, {}, b""))[1])
+        try:
+            service = make_service(
+                LANDING_PAGE="on", AWS_ENDPOINT_URL_S3=server.url,
+                AWS_ACCESS_KEY_ID="k", AWS_SECRET_ACCESS_KEY="s",
+                FIRST_BYTE_TIMEOUT="60s")
+            told, rows = landed(service, [{"src": "s3://bucket/photos/"}])
+            asked = len(server.asked)
+        finally:
+            over.set()
+            server.stop()
+            over.clear()
+        assert told == "1 folder, size not known"
+        assert rows == [("photos/", "folder, size not known")]
+        assert asked < 5
+
+
+def test_landing_page_of_a_great_many(make_service, origin):
+    service = make_service(LANDING_PAGE="on")
+    entry = origin.file("a").entry(size=10)
+    told, rows = landed(service, [{**entry, "dst": f"{i}"}
+                                  for i in range(1002)])
+    assert (len(rows), told) == (1000, "1002 files, 10.0 kB")
 
 
 def test_landing_page_is_for_browsers(make_service, service, files):

@@ -12,6 +12,7 @@ static struct script scripts[] = {
 	{ .path = "/chunked", .size = 5000, .flags = ORIGIN_CHUNKED },
 	{ .path = "/no-ranges", .size = 1000, .flags = ORIGIN_NO_RANGES },
 	{ .path = "/403", .status = 403, .times = -1 },
+	{ .path = "/late", .size = 1000, .flags = ORIGIN_LATE },
 };
 
 static void
@@ -158,6 +159,43 @@ test_kept_wait_outside(void **state)
 	arena_free(a);
 }
 
+/* Those who are late keep nobody else from being asked, even where they fill
+ * all of the window but one place. */
+static void
+test_glance(void **state)
+{
+	static const struct {
+		const char *path;
+		int64_t size; /* -2: fails */
+	} table[] = {
+		{ "/late", -2 }, { "/ok", 1000 },      { "/late", -2 },
+		{ "/403", -2 },	 { "/late", -2 },      { "/big", BIG },
+		{ "/empty", 0 }, { "/chunked", 5000 }, { "/no-ranges", 1000 },
+		{ "/none", -2 }, { "/ok", 1000 },
+	};
+	enum { COUNT = sizeof(table) / sizeof(table[0]) };
+	struct fetch_client client = { .watch_fd = -1 };
+	struct fetch_probe probes[COUNT] = { 0 };
+	struct arena *a = arena_new(0);
+	struct error e;
+
+	(void)state;
+	for (size_t k = 0; k < COUNT; k++)
+		probes[k].src = source(table[k].path);
+	assert_int_equal(fetch_glance(&config, engine, &client, a, probes,
+				      COUNT, 600, &e),
+			 0);
+	for (size_t k = 0; k < COUNT; k++) {
+		if (probes[k].failed != (table[k].size == -2))
+			fail_msg("%s", table[k].path);
+		if (!probes[k].failed)
+			assert_int_equal(probes[k].facts.size, table[k].size);
+		else if (strcmp(table[k].path, "/late") == 0)
+			assert_string_equal(probes[k].error->text, "timed out");
+	}
+	arena_free(a);
+}
+
 static int
 setup(void **state)
 {
@@ -171,6 +209,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_probe_keeps),
+		cmocka_unit_test(test_glance),
 		cmocka_unit_test(test_kept_wait_outside),
 	};
 
