@@ -153,6 +153,33 @@ const scenarios = {
 		return { rows: await rows(page) };
 	},
 
+	/* Files of links: picked one after the other, then dropped at once. */
+	async files({ url, picked, dropped }) {
+		const { page } = await open(url);
+		const found = [];
+		for (const [name, text] of picked) {
+			await page.fill("#links", "");
+			await page.waitForFunction(() =>
+				!document.querySelector("#list li"));
+			await page.setInputFiles("#file", { name,
+				mimeType: "text/plain", buffer: Buffer.from(text) });
+			await settled(page);
+			found.push([await page.inputValue("#links"),
+				(await rows(page)).map((row) => row.slice(0, 2)),
+				await page.textContent("#message")]);
+		}
+		await page.evaluate((files) => {
+			const data = new DataTransfer();
+			for (const [name, text] of files)
+				data.items.add(new File([text], name));
+			document.body.dispatchEvent(new DragEvent("drop",
+				{ dataTransfer: data, bubbles: true, cancelable: true }));
+		}, dropped);
+		await page.waitForSelector("#message.bad");
+		return { found, links: await page.inputValue("#links"),
+			message: await page.textContent("#message") };
+	},
+
 	/* The key travels in a header, the zip comes by a link. */
 	async key({ url, links, key, to }) {
 		const { page } = await open(url, { allow: /401/ });

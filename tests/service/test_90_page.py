@@ -88,6 +88,47 @@ def test_links_are_dropped_and_pasted_anywhere(browser, service, files):
     assert [row[3] for row in found["rows"]] == ["2.1 MB", "70.0 kB"]
 
 
+def test_files_of_links(browser, service, origin):
+    one, two, odd = (origin.file(name, size=9).url for name in (
+        "one", "two", "a,b;c"))
+    tables = [
+        # A file's name, its text, and what is read.
+        ("a.csv", f"{one},trip/one.jpg\n\n{two}\r\n",
+         [(one, "trip/one.jpg"), (two, "")]),
+        ("a.TSV", f"{one}\ttrip/one, 1.jpg\n{two}\t\t\n",
+         [(one, "trip/one, 1.jpg"), (two, "")]),
+        ("heads.csv", f"url,name\n{one},x 1.jpg\n{two},y.jpg",
+         [(one, "x 1.jpg"), (two, "y.jpg")]),
+        ("names-first.csv", "\ufeffFile name;Size;Link\r\n"
+         f"Smith, John.jpg;9;{one}\r\n;9;{two}\r\n",
+         [(one, "Smith, John.jpg"), (two, "")]),
+        ("quoted.csv", f'"{odd}","a ""b"",\n c.txt",9\n{one},"d.txt"',
+         [(odd, 'a "b", c.txt'), (one, "d.txt")]),
+        ("plain.txt", f"{odd}\n{one}\ttwo.txt", [(odd, ""), (one, "two.txt")]),
+    ]
+    found = browser.play(
+        "files", url=service.url("/"),
+        picked=[table[:2] for table in tables] + [
+            ["slip.csv", f"{one},x.jpg\nnothing,y.jpg"]],
+        dropped=[["photo.jpg", "\xff\xd8\0\0"], ["late.txt", "x" * 70_000
+                                                   + "\0"],
+                 ["heads.csv", "url,name\n"], ["more.txt", two]])
+    for (name, _, links), (text, rows, said) in zip(tables, found["found"]):
+        assert [row[0] for row in rows] == ["ok"] * len(links), (name, rows)
+        for (src, dst), row, line in zip(links, rows, re.split(
+                "\r?\n", text.strip())):
+            assert re.split(" => |\t", line)[0] == src, name
+            assert not dst or row[1] == dst, (name, row)
+        assert said == "", name
+    # A row without a link is shown as what it is.
+    assert found["found"][-1][1] == [["ok", "x.jpg"], ["bad", "nothing,y.jpg"]]
+    assert found["message"].splitlines() == [
+        "photo.jpg is not a text file (in UTF-8).",
+        "late.txt is not a text file (in UTF-8).",
+        "heads.csv has no links in it."]
+    assert found["links"].endswith(f"nothing,y.jpg\n{two}")
+
+
 def test_download_now(browser, service, files, tmp_path):
     to = tmp_path / "got.zip"
     found = browser.play("download", url=service.url("/zip"), to=to,
