@@ -10,6 +10,7 @@
  * Exit codes: 0 well, 1 failed, 2 wrong usage.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,6 +108,17 @@ print_help(void)
 	       "  --help, --version\n\n"
 	       "See zipstream(1).\n");
 	return EXIT_WELL;
+}
+
+/* The exit code, once what was printed has gone out. */
+static int
+flushed(int rc)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return rc;
+	fprintf(stderr, "zipstream: Cannot write standard output: %s\n",
+		strerror(errno));
+	return rc == EXIT_WELL ? EXIT_FAILED : rc;
 }
 
 static int
@@ -291,7 +303,7 @@ run_config(const struct invocation *in)
 	}
 	config_print(c, stdout);
 	config_free(c);
-	return EXIT_WELL;
+	return flushed(EXIT_WELL);
 }
 
 static int
@@ -429,6 +441,20 @@ arguments_are_ours(void)
 	return query == NULL || query[0] == '\0' || strchr(query, '=') != NULL;
 }
 
+/* Where a standard descriptor is closed, the next socket would be it, and be
+ * written to: something takes its place that refuses. */
+static void
+hold_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd != -1 && fd <= STDERR_FILENO);
+	if (fd != -1)
+		close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -436,10 +462,11 @@ main(int argc, char **argv)
 	bool cgi = cgi_is(), done = false;
 	int rc = EXIT_WELL;
 
+	hold_standard_descriptors();
 	if (!cgi || arguments_are_ours())
 		rc = parse_options(argc, argv, &in, &done);
 	if (rc != EXIT_WELL || done)
-		return rc;
+		return flushed(rc);
 	if (cgi)
 		return run_cgi(&in);
 	if (in.operand_count > 0)

@@ -223,6 +223,8 @@ answer_head(struct item *i, const struct transfer_head *h)
 	i->head = h;
 	if (h->status == 200 || h->status == 206)
 		return accept_body(i, h);
+	if (h->status < 200)
+		return refuse(i, "switches protocols, though not asked to");
 	i->state = ITEM_EXCUSED;
 	i->excuse_len = i->excuse_seen = 0;
 	return 0;

@@ -134,7 +134,10 @@ may_retry(struct item *i, int64_t *delay_ms)
 static bool
 may_resume(struct item *i, int64_t *delay_ms)
 {
-	if (i->at - i->resumed_at >= PROGRESS)
+	bool goes_on = i->facts.validator[0] != '\0';
+
+	/* What a fresh start throws away is no progress. */
+	if (goes_on && i->at - i->resumed_at >= PROGRESS)
 		i->resumes = 0;
 	if (i->resumes >= i->fetch->config->source_resumes)
 		return false;
@@ -143,7 +146,7 @@ may_resume(struct item *i, int64_t *delay_ms)
 	i->resumes++;
 	i->resumed_at = i->at;
 	stats_add(STAT_SOURCE_RESUMES, 1);
-	if (i->facts.validator[0] != '\0')
+	if (goes_on)
 		return true;
 	/* Nothing tells one version from another: only a fresh start is
 	 * sure, and only while nobody has seen a byte. */

@@ -21,6 +21,10 @@
 #include <sqlite3.h>
 
 #define RETRY_US 10000
+/* The pause before another look at a lock: this times the number of looks so
+ * far, and never more than the second. */
+#define LOOK_US 250
+#define LOOK_US_MAX 3000
 /*
  * Each open file has a lock that the kernel walks past whenever a lock of
  * the same file is taken: with 5,000 of them a read took 0.9 ms and a write
@@ -36,6 +40,7 @@ struct sqlite {
 	sqlite3 *db;  /* NULL: not open */
 	dev_t device; /* of the open file, with its inode */
 	ino_t inode;
+	int64_t patience_end;	 /* of the running wait for a lock */
 	bool unsynced;		 /* commits do not wait for the disk just now */
 	sqlite3_stmt **prepared; /* NULL: not yet */
 };
@@ -324,12 +329,32 @@ upgrade(struct sqlite *s, struct error *e)
 	return 0;
 }
 
+/* SQLite's own pauses grow to 100 ms: among many writers the one that has
+ * waited longest would look the least often, and run out of time while the
+ * others get the lock within 2 ms. */
+static int
+on_busy(void *ctx, int looks)
+{
+	struct sqlite *s = ctx;
+	int64_t now = stats_now_ms();
+	useconds_t us = looks < LOOK_US_MAX / LOOK_US
+				? (useconds_t)(looks + 1) * LOOK_US
+				: LOOK_US_MAX;
+
+	if (looks == 0)
+		s->patience_end = now + s->config->db_timeout_ms;
+	if (now >= s->patience_end)
+		return 0;
+	usleep(us);
+	return 1;
+}
+
 static int
 set_up(struct sqlite *s, struct error *e)
 {
 	struct stat st;
 
-	sqlite3_busy_timeout(s->db, (int)s->config->db_timeout_ms);
+	sqlite3_busy_handler(s->db, on_busy, s);
 	if (enter_wal(s, e) == -1 || run(s, s->texts->connect, e) == -1 ||
 	    upgrade(s, e) == -1)
 		return -1;

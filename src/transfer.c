@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -82,6 +83,18 @@ transfer_prepare(const struct config *c, struct error *e)
 	return crypto_ca_load(c->ca_file, e);
 }
 
+/* Connections that nobody reads just now: no more of them than a quarter of
+ * the descriptors that we may have. */
+static long
+most_kept(void)
+{
+	struct rlimit files = { .rlim_cur = RLIM_INFINITY };
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	return files.rlim_cur / 4 < CONNECTIONS ? (long)files.rlim_cur / 4
+						: CONNECTIONS;
+}
+
 struct transfer_engine *
 transfer_engine_new(const struct config *c, struct error *e)
 {
@@ -106,7 +119,7 @@ transfer_engine_new(const struct config *c, struct error *e)
 	}
 	curl_share_setopt(t->share, CURLSHOPT_SHARE,
 			  CURL_LOCK_DATA_SSL_SESSION);
-	curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS);
+	curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, most_kept());
 	return t;
 }
 
@@ -231,9 +244,10 @@ head_length(const struct transfer_head *h)
 	if (length == NULL || head_get(h, "Transfer-Encoding") != NULL ||
 	    length[0] < '0' || length[0] > '9')
 		return -1;
-	errno = 0;
+	/* One that is out of range stays larger than any file: libcurl takes
+	 * it for none, and any end for the end. */
 	n = strtoll(length, &end, 10);
-	return *end == '\0' && errno == 0 ? n : -1;
+	return *end == '\0' ? n : -1;
 }
 
 /* RFC 9112, section 9.8: such a body is whole only after close_notify, for
@@ -262,7 +276,9 @@ deliver_head(struct transfer *x)
 	long status = 0;
 
 	curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status >= 100 && status < 200)
+	/* Another one follows, but not after 101: libcurl takes what comes
+	 * then for a body. */
+	if (status >= 100 && status < 200 && status != 101)
 		return 0;
 	x->head_done = true;
 	*h = (struct transfer_head){ .status = (int)status,

@@ -3,6 +3,7 @@
 off, gone on with, and watched on a terminal."""
 
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -356,3 +357,39 @@ def test_a_killed_pool_leaves_no_status(make_service):
     assert not board.exists(), "what is dead is removed"
     service.pool.stop()
     assert not list(folder.glob("scoreboard.*"))
+
+
+@pytest.mark.parametrize("closed, more, code", [
+    (">&-", "-o -", 1), ("<&- >&- 2>&-", "-o -", 1), ("> /dev/full", "-o -", 1),
+    ("<&- >&- 2>&-", "-o whole.zip", 0)])
+def test_closed_standard_descriptors(origin, tmp_path, closed, more, code):
+    """No socket of ours becomes one of them and takes what is printed."""
+    file = origin.file("a.txt", size=50)
+    path = write(tmp_path, [file])
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" zip {more} "$1" {closed}', pools.binary(),
+         path], cwd=tmp_path, env=pools.environment(tmp_path, SETTINGS),
+        stdout=subprocess.DEVNULL, timeout=60)
+    assert done.returncode == code
+    if code == 0:
+        judges.check(tmp_path / "whole.zip", expected([file]))
+
+
+@pytest.mark.parametrize("command", ["config", "--help", "--version"])
+def test_what_cannot_be_printed_is_a_failure(tmp_path, command):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([pools.binary(), command], stdout=full,
+                              env=pools.environment(tmp_path, {}))
+    assert done.returncode == 1
+
+
+def test_only_files_are_replaced(origin, tmp_path):
+    """As root, `-o /dev/null` would be the end of that."""
+    path = write(tmp_path, [origin.file("a.txt", size=50)])
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name, said in (("pipe", "no file"), ("folder", "a folder")):
+        done = run(tmp_path, "-o", tmp_path / name, path, code=1)
+        assert said in done.stderr
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "folder").is_dir()
+    assert not list(tmp_path.glob("*.part*"))

@@ -5,6 +5,7 @@ and a worker takes one request with it at most."""
 import concurrent.futures
 import contextlib
 import os
+import resource
 import signal
 import socket
 import threading
@@ -18,6 +19,7 @@ import judges
 import network
 import pool as pools
 from pool import wait_until
+from scripted import Scripted
 from servers import free_port
 from service import in_background
 
@@ -408,3 +410,20 @@ def test_memory_and_descriptors_stay_flat(make_service, origin):
     assert descriptors() <= before[0] + 2
     if not pools.sanitized():
         assert pools.memory_peak(worker) < before[1] + (1 << 20)
+
+
+def test_few_descriptors_are_enough(make_service):
+    """Connections that are kept for later leave some for the database."""
+    sources = [Scripted(lambda _: (200, {}, b"x" * 100)) for _ in range(70)]
+    service = make_service(MIN_SPARE_WORKERS=1, MAX_WORKERS=1)
+    resource.prlimit(service.pool.pid, resource.RLIMIT_NOFILE, (64, 64))
+    service.pool.signal(signal.SIGHUP)
+    wait_until(lambda: "generation 2" in service.pool.log(), "the reload")
+    files = [{"src": source.url.replace("127.0.0.1", "localhost") + "/x",
+              "dst": f"{i}.jpg"} for i, source in enumerate(sources)]
+    for _ in range(2):
+        judges.check(service.zip(files).well(),
+                     {f["dst"]: b"x" * 100 for f in files})
+        assert service.create(files)
+    with concurrent.futures.ThreadPoolExecutor(len(sources)) as crowd:
+        list(crowd.map(Scripted.stop, sources))

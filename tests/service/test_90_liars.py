@@ -3,10 +3,12 @@
 another version, or less than there is."""
 
 import ssl
+import time
 
 import judges
 import pytest
 from liar import Liar, head
+from scripted import Scripted
 
 SIZE, BROKEN_AT = 1 << 20, 500_000
 DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
@@ -120,3 +122,53 @@ def test_the_end_of_tcp_is_not_the_end_of_tls(service, origin, well):
         judges.check(zip_.well(), {"x.jpg": b"a" * BROKEN_AT})
     else:
         zip_.failed()
+
+
+def test_a_fresh_start_is_no_progress(make_service):
+    """Without a validator each try begins at the first byte: however far one
+    came, there is an end to them, also while an earlier file is waited for."""
+    asked, slow = [], Scripted(lambda _: (time.sleep(0.1), (200, {}, b"x"))[1])
+
+    def broken(sock, first, ranged):
+        asked.append(first)
+        sock.sendall(head("200 OK", Content_Length=SIZE) + b"a" * 100_000)
+
+    def last(sock, first, ranged):
+        sock.sendall(head("200 OK", Content_Length=30))
+        for _ in range(30):
+            sock.sendall(b"a")
+            time.sleep(0.1)
+
+    service = make_service()
+    with Liar(broken) as liar, Liar(last) as dripping:
+        # The first ones widen the window, so that it reaches the broken one.
+        files = [{"src": f"{slow.url}/{i}".replace("127.0.0.1", "localhost"),
+                  "dst": f"{i}.jpg"} for i in range(80)]
+        service.zip([*files, dripping.entry(),
+                     {**liar.entry(), "dst": "y.jpg"}]).failed()
+    slow.stop()
+    # A probe, the head of it, and SOURCE_RESUMES.
+    assert len(asked) <= 6, len(asked)
+
+
+@pytest.mark.parametrize("size", [0, 10, 100_000, SIZE])
+def test_switching_protocols_is_no_answer(service, size):
+    """Nobody asked for it; libcurl passes on what follows as a body."""
+    def answer(sock, first, ranged):
+        sock.sendall(head("101 Switching Protocols", Upgrade="x")
+                     + b"a" * size)
+        sock.recv(1)  # and says no more
+
+    with Liar(answer) as liar:
+        refused = service.zip([liar.entry()]).refused()
+    assert refused["files"][0]["status"] == 101
+
+
+@pytest.mark.parametrize("length", ["9" * 19, "9" * 20])
+def test_a_length_that_no_file_has(service, length):
+    """It is no leave to end anywhere."""
+    def answer(sock, first, ranged):
+        sock.sendall(head("200 OK", Content_Length=length) + b"a" * 1000)
+
+    with Liar(answer) as liar:
+        service.zip([liar.entry()]).failed()

@@ -3,6 +3,8 @@
 reloaded, pools replaced, origins and databases taken away, disks filled,
 clocks turned.  What is counted is in chaos.py."""
 
+import collections
+import concurrent.futures
 import contextlib
 import os
 import random
@@ -349,3 +351,32 @@ def test_long_chaos(make_service, crowd_of):
             time.sleep(random.uniform(0.1, 2))
     crowd.settle()
     assert crowd.books.well > 0.95 * LONG, crowd.books.counts
+
+
+def test_no_writer_starves(make_service):
+    """Many who write without a pause: each gets SQLite's lock in its turn."""
+    service = make_service(MIN_SPARE_WORKERS=64, MAX_WORKERS=80,
+                           BUSY_WAIT="1min", DB_TIMEOUT="3s")
+    document = {"filename": "a", "files": [
+        {"src": "http://example.com/x", "dst": str(i)} for i in range(300)]}
+
+    def write(_) -> list:
+        return [chaos.ask(service.server.port, "POST", "/", document)[0]
+                for _ in range(25)]
+
+    with concurrent.futures.ThreadPoolExecutor(64) as crowd:
+        statuses = sum(crowd.map(write, range(64)), [])
+    assert set(statuses) == {201}, collections.Counter(statuses)
+
+
+def test_a_great_write_gives_the_log_back(make_service):
+    """SQLite's log stays as large as it ever was, unless it is told not to."""
+    service = make_service(PURGE_INTERVAL="none")
+    files = [{"src": "http://example.com/x", "dst": f"{i}/" + "x" * 190}
+             for i in range(60000)]
+    service.create(files)
+    log = service.folder / "zipstream.db-wal"
+    assert log.stat().st_size > 8 << 20
+    for _ in range(3):  # a checkpoint, after which the log begins anew
+        service.create(files[:5000])
+    assert log.stat().st_size <= 8 << 20
