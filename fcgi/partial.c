@@ -64,19 +64,6 @@ read_notes(const struct partial *p, struct arena *a, struct bundle *b)
 	return ours;
 }
 
-/* The whole zip takes the name in the end: what has it must be a file. */
-static int
-check_target(const char *path, struct error *e)
-{
-	struct stat st;
-
-	if (stat(path, &st) == -1 || S_ISREG(st.st_mode))
-		return 0;
-	return error_set(e, ERROR_INPUT,
-			 "%.200s is %s; -o - writes to standard output", path,
-			 S_ISDIR(st.st_mode) ? "a folder" : "no file");
-}
-
 /* The file, locked: two runs at a time would write into each other. */
 static int
 open_part(struct partial *p, struct error *e)
@@ -104,13 +91,20 @@ partial_check(const char *path, struct error *e)
 {
 	size_t n = strlen(path);
 	struct stat st;
+	bool there;
 
 	if (n == 0)
 		return error_set(e, ERROR_INPUT, "The zip's name is empty");
-	if (path[n - 1] == '/' || (stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
+	there = stat(path, &st) == 0;
+	if (path[n - 1] == '/' || (there && S_ISDIR(st.st_mode)))
 		return error_set(e, ERROR_INPUT,
 				 "%.200s is a folder: the zip needs the name "
 				 "of a file",
+				 path);
+	if (there && !S_ISREG(st.st_mode))
+		return error_set(e, ERROR_INPUT,
+				 "%.200s is no file; -o - writes to standard "
+				 "output",
 				 path);
 	return 0;
 }
@@ -133,7 +127,7 @@ partial_open(struct partial *p, const char *path, const char *manifest,
 				 path);
 	crypto_sha256(manifest, n, sum);
 	crypto_hex(sum, sizeof(sum), p->manifest);
-	if (check_target(path, e) == -1 || open_part(p, e) == -1)
+	if (open_part(p, e) == -1)
 		return -1;
 	setvbuf(p->file, NULL, _IOFBF, WRITE_BUFFER);
 	if (p->have > 0 && resume && read_notes(p, a, b))

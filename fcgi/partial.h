@@ -35,7 +35,8 @@ struct partial {
 	char state[PATH_MAX];
 };
 
-/* Folders, and names without a file's, would be noticed at the very end. */
+/* Folders, and names without a file's, would be noticed at the very end;
+ * devices and pipes would be replaced by the zip. */
 int partial_check(const char *path, struct error *e);
 /* The manifest names the run: another one's bytes are thrown away, and so
  * are all without `resume`; with it, the bundle gets the facts that were

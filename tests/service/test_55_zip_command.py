@@ -389,7 +389,7 @@ def test_only_files_are_replaced(origin, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     for name, said in (("pipe", "no file"), ("folder", "a folder")):
-        done = run(tmp_path, "-o", tmp_path / name, path, code=1)
+        done = run(tmp_path, "-o", tmp_path / name, path, code=2)
         assert said in done.stderr
     assert (tmp_path / "pipe").is_fifo() and (tmp_path / "folder").is_dir()
     assert not list(tmp_path.glob("*.part*"))
