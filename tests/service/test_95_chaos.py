@@ -353,6 +353,7 @@ def test_long_chaos(make_service, crowd_of):
     assert crowd.books.well > 0.95 * LONG, crowd.books.counts
 
 
+@pytest.mark.long
 def test_no_writer_starves(make_service):
     """Many who write without a pause: each gets SQLite's lock in its turn."""
     service = make_service(MIN_SPARE_WORKERS=64, MAX_WORKERS=80,
