@@ -478,7 +478,8 @@ purge(struct pool *p, int64_t now)
 {
 	int64_t every_ms = p->config->purge_interval_s * 1000;
 
-	if (every_ms == 0 || p->purger > 0 || now - p->purge_ms < every_ms)
+	if (every_ms == 0 || p->purger > 0 ||
+	    (p->purge_ms > 0 && now - p->purge_ms < every_ms))
 		return;
 	p->purge_ms = now;
 	fork_purger(p);

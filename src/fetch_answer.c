@@ -217,6 +217,21 @@ accept_body(struct item *i, const struct transfer_head *h)
 	return 0;
 }
 
+static bool
+is_redirect(int status)
+{
+	return status == 301 || status == 302 || status == 303 ||
+	       status == 307 || status == 308;
+}
+
+/* Is there a place to ask instead? */
+static bool
+leads_on(const struct item *i)
+{
+	return is_redirect(i->head->status) && i->ops->follows &&
+	       i->head->location[0] != '\0';
+}
+
 int
 answer_head(struct item *i, const struct transfer_head *h)
 {
@@ -227,7 +242,12 @@ answer_head(struct item *i, const struct transfer_head *h)
 		return refuse(i, "switches protocols, though not asked to");
 	i->state = ITEM_EXCUSED;
 	i->excuse_len = i->excuse_seen = 0;
-	return 0;
+	/* A redirect has said all: its body is worth no more than the
+	 * connection that can be used again after a short one. */
+	return leads_on(i) && (h->content_length < 0 ||
+			       h->content_length > FETCH_EXCUSE_KEPT)
+		       ? -1
+		       : 0;
 }
 
 /* 416: an empty object, one that ended just where it broke off, or one that
@@ -256,13 +276,6 @@ unsatisfiable(struct item *i)
 	} else {
 		refuse(i, "416 Range Not Satisfiable");
 	}
-}
-
-static bool
-is_redirect(int status)
-{
-	return status == 301 || status == 302 || status == 303 ||
-	       status == 307 || status == 308;
 }
 
 static bool
@@ -353,8 +366,7 @@ answer_excused(struct item *i)
 
 	snprintf(text, sizeof(text), "%d %s", status,
 		 reason != NULL ? reason : "");
-	if (is_redirect(status) && i->ops->follows &&
-	    i->head->location[0] != '\0')
+	if (leads_on(i))
 		redirected(i);
 	else if (status == 416 && i->ranged)
 		unsatisfiable(i);

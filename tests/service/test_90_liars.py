@@ -151,6 +151,21 @@ def test_a_fresh_start_is_no_progress(make_service):
     assert len(asked) <= 6, len(asked)
 
 
+def test_a_redirect_is_not_waited_for(service):
+    """Its head has said all; this one never ends."""
+    def there(sock, first, ranged):
+        sock.sendall(head("200 OK", Content_Length=5) + b"there")
+
+    def here(sock, first, ranged):
+        sock.sendall(head("302 Found", Location=target) + b"wait ...")
+        sock.recv(1)
+
+    with Liar(there) as one, Liar(here) as other:
+        target = one.entry()["src"]
+        judges.check(service.zip([other.entry()]).well(),
+                     {"x.jpg": b"there"})
+
+
 @pytest.mark.parametrize("size", [0, 10, 100_000, SIZE])
 def test_switching_protocols_is_no_answer(service, size):
     """Nobody asked for it; libcurl passes on what follows as a body."""
