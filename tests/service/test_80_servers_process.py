@@ -62,7 +62,8 @@ def test_bin_path_preforks_once_and_leaves(deployed):
     deployment = deployed(LighttpdBinPath)
     programs = deployment.server.programs()
     wait_until(lambda: len(deployment.server.programs())
-               == 1 + LighttpdBinPath.workers, "a parent and its workers")
+               == 2 + LighttpdBinPath.workers,
+               "a parent, its keeper and its workers")
     programs = deployment.server.programs()
     assert deployment.get("/health-check").status_code == 200
     # Its own status is 1 when the program leaves before it has looked.
