@@ -66,6 +66,8 @@ struct transfer_call {
 	bool brief;   /* its answer will never be paused: may share an HTTP/2
 		       * connection with others */
 	bool bulk;    /* one long stream: worth a large buffer */
+	bool once;    /* on a connection of its own: libcurl sends it again
+		       * when a kept one turns out to be dead */
 	const char *host_header; /* NULL: from the URL */
 };
 

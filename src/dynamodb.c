@@ -216,11 +216,13 @@ dynamodb_refusal(enum dynamodb_end end, struct error *e)
 					: "it refused the request");
 }
 
-/* 1: try again; 0: *end and *answer are set; -1: failed for good. */
+/* 1: try again; 0: *end and *answer are set; -1: failed for good.  `doubt`,
+ * which may be NULL, is set when what is to be tried again may have been
+ * carried out. */
 static int
 attempt(const struct dynamodb *db, const char *operation,
 	const struct buf *body, int timeout_ms, enum dynamodb_end *end,
-	struct json **answer, struct error *e)
+	bool *doubt, struct json **answer, struct error *e)
 {
 	struct arena *a = arena_new(0);
 	struct transfer_call call;
@@ -233,6 +235,7 @@ attempt(const struct dynamodb *db, const char *operation,
 	buf_init(&text, ANSWER_MAX);
 	if (a == NULL || prepare(db, a, operation, body, &call, e) != 0)
 		goto out;
+	call.once = doubt != NULL;
 	rc = 1;
 	if (transfer_exchange(db->engine, &call, timeout_ms, &got, e) != 0) {
 		dynamodb_away(e, e->text);
@@ -256,15 +259,17 @@ attempt(const struct dynamodb *db, const char *operation,
 		dynamodb_away(e, name);
 	}
 out:
+	if (rc == 1 && doubt != NULL && (got.status < 300 || got.status >= 500))
+		*doubt = true;
 	buf_free(&text);
 	arena_free(a);
 	return rc;
 }
 
-int
-dynamodb_call(const struct dynamodb *db, const char *operation,
-	      const struct buf *body, enum dynamodb_end *end,
-	      struct json **answer, struct error *e)
+static int
+call_until(const struct dynamodb *db, const char *operation,
+	   const struct buf *body, enum dynamodb_end *end, bool *doubt,
+	   struct json **answer, struct error *e)
 {
 	int64_t deadline = stats_now_ms() + db->config->db_timeout_ms;
 
@@ -277,10 +282,28 @@ dynamodb_call(const struct dynamodb *db, const char *operation,
 
 		if (left <= 0)
 			return -1;
-		rc = attempt(db, operation, body, (int)left, end, answer, e);
+		rc = attempt(db, operation, body, (int)left, end, doubt, answer,
+			     e);
 		if (rc <= 0)
 			return rc;
 		log_debug("%s is tried again: %s", operation, e->cause);
 		dynamodb_pause(tries);
 	}
+}
+
+int
+dynamodb_call(const struct dynamodb *db, const char *operation,
+	      const struct buf *body, enum dynamodb_end *end,
+	      struct json **answer, struct error *e)
+{
+	return call_until(db, operation, body, end, NULL, answer, e);
+}
+
+int
+dynamodb_call_told(const struct dynamodb *db, const char *operation,
+		   const struct buf *body, enum dynamodb_end *end, bool *doubt,
+		   struct json **answer, struct error *e)
+{
+	*doubt = false;
+	return call_until(db, operation, body, end, doubt, answer, e);
 }

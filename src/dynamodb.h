@@ -6,7 +6,7 @@
  * server faults are tried again with jitter until DB_TIMEOUT has passed.  A
  * try whose answer was lost may have been carried out (libcurl, too, repeats
  * a request when a kept connection turns out to be dead): a condition that
- * fails can be the caller's own doing.
+ * fails can be the caller's own doing.  dynamodb_call_told says whether it can.
  */
 #ifndef ZIPSTREAM_DYNAMODB_H
 #define ZIPSTREAM_DYNAMODB_H
@@ -41,6 +41,12 @@ enum dynamodb_end {
 int dynamodb_call(const struct dynamodb *db, const char *operation,
 		  const struct buf *body, enum dynamodb_end *end,
 		  struct json **answer, struct error *e);
+
+/* The same for what leaves no mark by which its caller would know it again:
+ * *doubt is whether an earlier try may have been carried out. */
+int dynamodb_call_told(const struct dynamodb *db, const char *operation,
+		       const struct buf *body, enum dynamodb_end *end,
+		       bool *doubt, struct json **answer, struct error *e);
 
 /* Before try `attempt` + 1.  Full jitter: between nothing and a pause that
  * doubles, from 50 ms to 2 s. */

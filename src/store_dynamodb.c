@@ -178,6 +178,7 @@ remove_bundle(void *self, const char *id, const char *secret, struct error *e)
 	enum dynamodb_end end;
 	size_t count = 0;
 	struct buf body;
+	bool doubt;
 	int rc;
 
 	if (look(self, id, secret, e) != 0)
@@ -189,10 +190,14 @@ remove_bundle(void *self, const char *id, const char *secret, struct error *e)
 			"\"ExpressionAttributeValues\":{");
 	dynamodb_put_s(&body, ":s", secret);
 	buf_puts(&body, "}}");
-	rc = dynamodb_call(self, "DeleteItem", &body, &end, &answer, e);
+	rc = dynamodb_call_told(self, "DeleteItem", &body, &end, &doubt,
+				&answer, e);
 	buf_free(&body);
-	/* It was there a moment ago: then an earlier try has deleted it. */
-	if (rc == 0 && end != DYNAMODB_OK && end != DYNAMODB_CONDITION)
+	/* It was there a moment ago: then another has deleted it, or an
+	 * earlier try of this call. */
+	if (rc == 0 && end == DYNAMODB_CONDITION)
+		rc = doubt ? 0 : store_absent(e);
+	else if (rc == 0 && end != DYNAMODB_OK)
 		rc = dynamodb_refusal(end, e);
 	if (rc == 0)
 		count = json_length(dynamodb_get_list(

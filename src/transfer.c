@@ -480,6 +480,7 @@ configure(struct transfer *x, const struct transfer_call *call)
 	set_connection(x);
 	curl_easy_setopt(h, CURLOPT_BUFFERSIZE,
 			 x->bulk ? (long)READ_SIZE_BULK : (long)READ_SIZE);
+	curl_easy_setopt(h, CURLOPT_FRESH_CONNECT, call->once ? 1L : 0L);
 	set_version(x, call);
 	set_method(x, call);
 	curl_easy_setopt(h, CURLOPT_PRIVATE, x);

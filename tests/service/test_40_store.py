@@ -166,6 +166,18 @@ def test_delete_takes_all_of_it(stored, store):
     assert store.rows(bundle["id"]) == 0
 
 
+def test_concurrent_deletes_are_one(stored, store):
+    """Who comes second is told that there is nothing left."""
+    for _ in range(5):
+        bundle = stored.create([{"src": SRC, "dst": "a"}])
+        with concurrent.futures.ThreadPoolExecutor(8) as executor:
+            answers = list(executor.map(
+                lambda where: stored.call("DELETE", where),
+                [path(bundle)] * 8))
+        assert sorted(a.status_code for a in answers) == [200] + [404] * 7
+        assert store.rows(bundle["id"]) == 0
+
+
 @pytest.mark.parametrize("id_", [
     "' OR '1'='1", "%27%20OR%201=1--", "%00", "..%2f..", "x" * 36,
     "00000000-0000-0000-0000-00000000000g", "{}", "%ff%fe", "*", "a" * 5000,
