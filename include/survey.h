@@ -22,4 +22,11 @@
  */
 int survey_run(struct delivery *d, bool validators, bool data, struct error *e);
 
+/*
+ * After a survey without data, for an answer without a body: the sources of
+ * the first window that have never answered get the moment to fail in that
+ * they have before they are read.  Returns as survey_run.
+ */
+int survey_unheard(struct delivery *d, struct error *e);
+
 #endif

@@ -295,7 +295,9 @@ send_whole(struct download *dl, struct error *e)
 	struct stats_slot *slot = stats_mine();
 	bool head = dl->x->request->method == HTTP_HEAD;
 
-	if (survey(dl, !head, e) != 0 || check_limits(dl, e) != 0)
+	if (survey(dl, !head, e) != 0 ||
+	    (head && survey_unheard(&dl->delivery, e) != 0) ||
+	    check_limits(dl, e) != 0)
 		return -1;
 	if (answer_condition(dl))
 		return 0;

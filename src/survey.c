@@ -179,12 +179,22 @@ survey_window(struct delivery *d, bool validators, struct error *e)
 }
 
 /* Only heads are asked for: of sources that the first window should hold,
- * and for whose bytes it has no room yet. */
+ * and for whose bytes it has no room yet, or that are not to be read. */
 struct scouts {
 	struct fetch *fetch; /* NULL: none is needed */
 	long *items;	     /* by the number of the source; -1: none */
 	long count;	     /* of sources in the first window */
 };
+
+/* Has the source ever answered, to us or to an earlier download? */
+static bool
+heard_of(const struct plan_entry *p)
+{
+	const struct facts *f = &p->file->facts;
+
+	return p->answered || f->has_crc ||
+	       (f->validator != NULL && f->validator[0] != '\0');
+}
 
 static int
 scouts_send(struct scouts *s, struct delivery *d, const struct plan_entry *p,
@@ -197,7 +207,7 @@ scouts_send(struct scouts *s, struct delivery *d, const struct plan_entry *p,
 	long n = s->count++;
 
 	s->items[n] = -1;
-	if (fetch_reached(d->fetch, n))
+	if (d->fetch != NULL ? fetch_reached(d->fetch, n) : heard_of(p))
 		return 0;
 	if (s->fetch == NULL)
 		s->fetch = fetch_new(d->config, d->engine, &d->client, e);
@@ -217,7 +227,7 @@ scouts_start(struct scouts *s, struct delivery *d, bool asked, struct error *e)
 	s->items = arena_array(d->arena, (size_t)most, sizeof(*s->items));
 	if (s->items == NULL)
 		return error_memory(e);
-	if (fetch_settle(d->fetch, 0, e) != 0)
+	if (d->fetch != NULL && fetch_settle(d->fetch, 0, e) != 0)
 		return -1;
 	for (size_t i = 0; i < d->plan->count && s->count < most; i++) {
 		const struct plan_entry *p = &d->plan->entries[i];
@@ -237,12 +247,14 @@ static int
 scouts_wait(const struct scouts *s, struct delivery *d, struct error *e)
 {
 	int64_t patience = d->config->settle_timeout_ms, since;
+	struct fetch *first = s->items[0] >= 0 ? s->fetch : d->fetch;
 	struct source_facts facts;
 
-	if (fetch_answer(d->fetch, 0, &facts, e) != 0 && !error_of_source(e))
+	if (first != NULL && fetch_answer(first, 0, &facts, e) != 0 &&
+	    !error_of_source(e))
 		return -1;
 	since = stats_now_ms();
-	if (fetch_settle(d->fetch, patience, e) != 0)
+	if (d->fetch != NULL && fetch_settle(d->fetch, patience, e) != 0)
 		return -1;
 	patience -= stats_now_ms() - since;
 	return s->fetch != NULL ? fetch_settle(s->fetch, patience, e) : 0;
@@ -258,12 +270,16 @@ scouts_judge(const struct scouts *s, struct delivery *d, struct error *e)
 	for (size_t i = 0; n < s->count; i++) {
 		struct plan_entry *p = &d->plan->entries[i];
 		long scout;
+		bool failed;
 
 		if (p->file->src == NULL)
 			continue;
 		scout = s->items[n];
-		if (fetch_peek(d->fetch, n++, &other) >= 0 &&
-		    (scout < 0 || fetch_peek(s->fetch, scout, &other) >= 0))
+		failed =
+			d->fetch != NULL && fetch_peek(d->fetch, n, &other) < 0;
+		failed |= scout >= 0 && fetch_peek(s->fetch, scout, &other) < 0;
+		n++;
+		if (!failed)
 			continue;
 		delivery_fail(d, p, &other);
 		if (first.code == ERROR_NONE)
@@ -353,4 +369,10 @@ survey_run(struct delivery *d, bool validators, bool data, struct error *e)
 	    delivery_fail_missing(d, e) != 0)
 		return -1;
 	return rc;
+}
+
+int
+survey_unheard(struct delivery *d, struct error *e)
+{
+	return survey_first(d, false, e) == 0 ? 0 : forgive(d, e);
 }

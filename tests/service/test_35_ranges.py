@@ -203,6 +203,45 @@ def test_a_head_tells_that_parts_may_be_asked_for(service, origin):
         assert head.headers["Accept-Ranges"] == "bytes", headers
 
 
+@pytest.mark.parametrize("ending, told", [
+    ("jpg", ("size", "mtime", "crc32")), ("txt", ())])
+def test_a_head_of_a_dead_link_is_refused_as_its_get_is(
+        service, origin, ending, told):
+    """Also when all that its length needs is declared, or nothing is."""
+    files = [origin.file(f"{i}.{ending}", size=100_000, status=status)
+             for i, status in enumerate((0, 404, 0))]
+    facts = {"size": 100_000, "mtime": 1_700_000_000, "crc32": "deadbeef"}
+    bundle = service.create([f.entry(**{k: facts[k] for k in told})
+                             for f in files])
+    for method in ("HEAD", "GET", "HEAD"):
+        answer = service.call(method, f"/{bundle['id']}")
+        assert answer.status_code == 502, method
+    assert answer.headers["Content-Type"] == "application/json"
+    good = service.create([files[0].entry(), files[2].entry()])
+    assert service.call("HEAD", f"/{good['id']}").status_code == 200
+
+
+def test_a_head_of_a_bundle_with_gaps_is_refused_when_nothing_is_left(
+        service, origin):
+    files = [origin.file(f"{i}.txt", status=status)
+             for i, status in enumerate((404, 404, 0))]
+    for entries, status in ((files, 200), (files[:2], 502)):
+        bundle = service.create([f.entry() for f in entries],
+                                onError="report")
+        for method in ("HEAD", "GET"):
+            answer = service.call(method, f"/{bundle['id']}")
+            assert answer.status_code == status, (method, status)
+
+
+def test_a_head_of_what_is_known_asks_no_source(stored, known, origin):
+    bundle, whole, _ = known
+    origin.reset()
+    head = stored.call("HEAD", f"/{bundle['id']}")
+    assert int(head.headers["Content-Length"]) == len(whole)
+    assert origin.stats()["accepted"] == 0
+    assert not origin.stats()["paths"]
+
+
 def test_conditions(stored, known):
     bundle, whole, _ = known
     path = f"/{bundle['id']}"
