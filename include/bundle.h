@@ -23,7 +23,6 @@ struct json;
 #define BUNDLE_NO_TIME INT64_MIN
 /* Of one file: what every reader of JSON takes exactly. */
 #define BUNDLE_SIZE_MAX (INT64_C(1) << 53)
-#define BUNDLE_CHECKPOINT (INT64_C(64) << 20) /* bytes between CRCs */
 
 /*
  * What a download learned of a file and pinned, so that a later one writes
@@ -37,7 +36,7 @@ struct facts {
 	bool has_crc;
 	const char *validator; /* ETag or Last-Modified, as sent */
 	const char *layout;    /* pinned method, plan.c's names; "" free */
-	/* CRC-32 of the first 64 MiB, 128 MiB, ...: 8 hex digits each */
+	/* CRC-32s of parts of it, as spans.h writes them; "" none */
 	const char *checkpoints;
 };
 

@@ -49,5 +49,7 @@ bool codec_compressible(const void *p, size_t n);
 
 /* zip's CRC-32 (IEEE 802.3, reflected); start with crc = 0. */
 uint32_t codec_crc32(uint32_t crc, const void *p, size_t n);
+/* That of two pieces one after the other, of which the second has n bytes. */
+uint32_t codec_crc32_join(uint32_t first, uint32_t second, int64_t n);
 
 #endif

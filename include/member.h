@@ -17,7 +17,9 @@ struct member_part {
 	int64_t read_from;  /* first source byte to ask for */
 	int64_t read_last;  /* last one; -1: to the end */
 	int64_t codec_from; /* first source byte to be packed; -1: none */
-	int64_t crc_from;   /* a checkpoint; -1: no CRC is wanted */
+	int64_t crc_from;   /* what of it is summed up: from here ... */
+	int64_t crc_end;    /* ... to before this one; both -1: nothing */
+	bool settles;	    /* with what is known the sum will be of all */
 	bool whole;	    /* member_whole does it instead */
 	bool reads;	    /* false: nothing of the source is needed */
 	long item;	    /* in the fetch */
@@ -31,7 +33,11 @@ struct member_part {
 int member_whole(struct delivery *d, struct plan_entry *p, long item,
 		 bool *begun, struct error *e);
 
-/* Which reading makes bytes d->first..d->last of the entry. */
+/*
+ * Which reading makes bytes d->first..d->last of the entry.  Where its CRC is
+ * not known, what is read is summed up: ranges that follow each other, in any
+ * order, come to know it without reading anything twice.
+ */
 void member_plan_part(const struct delivery *d, struct plan_entry *p,
 		      struct member_part *part);
 /* The reading that learns an unknown CRC and makes nothing. */

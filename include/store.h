@@ -32,6 +32,9 @@ struct store_fact {
 	size_t position; /* in bundle order, from 0 */
 	const char *src; /* unchanged since it was read, or it is dropped */
 	struct facts facts;
+	/* The checkpoints that were read and are part of those in facts: what
+	 * others have added since is kept.  NULL: none. */
+	const char *known;
 };
 
 /* The last downloads of a bundle, as store_note was told of them. */

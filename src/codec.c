@@ -299,3 +299,9 @@ codec_crc32(uint32_t crc, const void *p, size_t n)
 {
 	return coder_of_level(1)->crc32(crc, p, n);
 }
+
+uint32_t
+codec_crc32_join(uint32_t first, uint32_t second, int64_t n)
+{
+	return coder_crc32_join(first, second, n);
+}

@@ -28,6 +28,8 @@ struct coder {
 };
 
 extern const struct coder coder_zlib;
+/* zlib's alone: the CRC-32 of two pieces, the second of n bytes. */
+uint32_t coder_crc32_join(uint32_t first, uint32_t second, int64_t n);
 #ifdef HAVE_ISAL
 extern const struct coder coder_igzip; /* level 1 to CODER_IGZIP_LEVEL_MAX */
 #endif

@@ -73,6 +73,12 @@ zlib_crc32(uint32_t crc, const void *p, size_t n)
 	return n == 0 ? crc : (uint32_t)crc32_z(crc, p, n);
 }
 
+uint32_t
+coder_crc32_join(uint32_t first, uint32_t second, int64_t n)
+{
+	return (uint32_t)crc32_combine(first, second, (z_off_t)n);
+}
+
 const struct coder coder_zlib = {
 	.name = "zlib/" ZLIB_VERSION,
 	.open = zlib_open,

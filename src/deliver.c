@@ -231,7 +231,7 @@ range_parts(struct delivery *d, size_t *count, struct error *e)
 		if (!entry_in_range(d, p))
 			continue;
 		member_plan_part(d, p, &parts[n]);
-		p->crc_planned |= parts[n].whole || parts[n].crc_from >= 0;
+		p->crc_planned |= parts[n].whole || parts[n].settles;
 		n++;
 	}
 	for (size_t i = 0; central && i < plan->count; i++) {
@@ -246,7 +246,7 @@ range_parts(struct delivery *d, size_t *count, struct error *e)
 static bool
 part_is_crc(const struct delivery *d, const struct member_part *part)
 {
-	return part->crc_from >= 0 && part->codec_from < 0 && !part->whole &&
+	return part->settles && part->codec_from < 0 &&
 	       !entry_in_range(d, part->entry);
 }
 

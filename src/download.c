@@ -157,6 +157,7 @@ remember(struct download *dl)
 			continue;
 		facts[n].position = p->position;
 		facts[n].src = p->file->src;
+		facts[n].known = p->file->facts.checkpoints;
 		plan_facts(dl->plan, p, &facts[n].facts);
 		if (++n == REMEMBER_BATCH) {
 			remember_batch(dl, facts, n);

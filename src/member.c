@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "codec.h"
+#include "spans.h"
 
 /* Without a length up front a member is written as one of under 4 GiB, packed
  * as well. */
 #define MEMBER_UNSIZED_MAX PLAN_NARROW
+#define CHECKPOINTS_MAX 4096 /* as text, of one member */
 /* One stored block of level 0 in the zip: its header and its bytes. */
 #define LEVEL0_SPAN (CODEC_LEVEL0_BLOCK + 5)
 
@@ -20,10 +22,13 @@ struct member {
 	struct codec *codec;
 	int64_t at;	    /* source offset of the next byte */
 	int64_t codec_from; /* bytes before it are read, not packed; -1 all */
-	int64_t crc_from;   /* -1: no CRC */
+	int64_t crc_from;   /* what is summed up, as in struct member_part */
+	int64_t crc_end;
 	uint32_t crc;
 	int64_t packed;
-	struct buf checkpoints;
+	struct spans sums; /* known of it, this one at last among them */
+	bool settles;	   /* they will be of all of it then */
+	bool learned;	   /* they are more than they were */
 };
 
 static int
@@ -35,15 +40,18 @@ packed_sink(void *ctx, const void *p, size_t n)
 	return delivery_emit(m->d, p, n);
 }
 
-/* The CRC so far, at each multiple of the stride, for a later resume. */
-static void
-note_checkpoint(struct member *m)
+/* The client has all of its range.  The block in which that ends is summed up
+ * to its end all the same, or the next range would leave a gap. */
+static int
+member_pack(struct member *m, const unsigned char *p, size_t n)
 {
-	size_t index = (size_t)(m->at / BUNDLE_CHECKPOINT);
-
-	if (m->at % BUNDLE_CHECKPOINT == 0 &&
-	    m->checkpoints.len == (index - 1) * 8)
-		buf_printf(&m->checkpoints, "%08x", m->crc);
+	if (codec_write(m->codec, p, n) == 0)
+		return 0;
+	if (!m->d->past || m->settles || m->at >= m->crc_end)
+		return -1;
+	codec_close(m->codec);
+	m->codec = NULL;
+	return 0;
 }
 
 static int
@@ -51,23 +59,21 @@ member_take(struct member *m, const unsigned char *p, size_t n)
 {
 	size_t skip = 0;
 
-	if (m->crc_from >= 0 && m->at >= m->crc_from)
+	if (m->at >= m->crc_from && m->at < m->crc_end)
 		m->crc = codec_crc32(m->crc, p, n);
 	if (m->codec != NULL && m->at < m->codec_from)
 		skip = (size_t)(m->codec_from - m->at) < n
 			       ? (size_t)(m->codec_from - m->at)
 			       : n;
 	m->at += (int64_t)n;
-	if (m->crc_from >= 0)
-		note_checkpoint(m);
 	if (m->p->size < 0 && m->at > MEMBER_UNSIZED_MAX)
 		return -1;
 	if (m->codec == NULL || skip == n)
 		return 0;
-	return codec_write(m->codec, p + skip, n - skip);
+	return member_pack(m, p + skip, n - skip);
 }
 
-/* Cuts what comes at checkpoints and where the CRC begins. */
+/* Cuts what comes where the CRC begins and ends. */
 static int
 member_sink(void *ctx, const void *p, size_t n)
 {
@@ -75,13 +81,10 @@ member_sink(void *ctx, const void *p, size_t n)
 	const unsigned char *bytes = p;
 
 	while (n > 0) {
-		int64_t stop =
-			(m->at / BUNDLE_CHECKPOINT + 1) * BUNDLE_CHECKPOINT;
+		int64_t stop = m->at < m->crc_from ? m->crc_from : m->crc_end;
 		size_t take = n;
 
-		if (m->crc_from > m->at && m->crc_from < stop)
-			stop = m->crc_from;
-		if ((int64_t)take > stop - m->at)
+		if (stop > m->at && (int64_t)take > stop - m->at)
 			take = (size_t)(stop - m->at);
 		if (member_take(m, bytes, take) != 0)
 			return -1;
@@ -91,50 +94,72 @@ member_sink(void *ctx, const void *p, size_t n)
 	return 0;
 }
 
-static uint32_t
-checkpoint_crc(const char *hex, size_t index)
-{
-	char digits[9] = { 0 };
-
-	memcpy(digits, hex + index * 8, 8);
-	return (uint32_t)strtoul(digits, NULL, 16);
-}
-
 static void
-member_init(struct member *m, struct delivery *d, struct plan_entry *p,
-	    int64_t read_from, int64_t codec_from, int64_t crc_from)
+member_init(struct member *m, struct delivery *d,
+	    const struct member_part *part)
 {
-	const char *known = p->checkpoints;
-
 	*m = (struct member){ .d = d,
-			      .p = p,
-			      .at = read_from,
-			      .codec_from = codec_from,
-			      .crc_from = crc_from };
-	buf_init(&m->checkpoints, 1 << 20);
-	if (crc_from > 0) {
-		size_t have = (size_t)(crc_from / BUNDLE_CHECKPOINT);
-
-		buf_put(&m->checkpoints, known, have * 8);
-		m->crc = checkpoint_crc(known, have - 1);
-	}
+			      .p = part->entry,
+			      .at = part->read_from,
+			      .codec_from = part->codec_from,
+			      .crc_from = part->crc_from,
+			      .crc_end = part->crc_end,
+			      .settles = part->settles };
+	spans_read(&m->sums, m->p->checkpoints, m->p->size);
 }
 
-/* Keeps the checkpoints if they go further than those known. */
+/* Adds what has been summed up to what is known: of a source that can be read
+ * in parts, and whose CRC nobody has proved yet. */
+static void
+member_sum_up(struct member *m)
+{
+	const struct plan_entry *p = m->p;
+	int64_t end = m->at < m->crc_end ? m->at : m->crc_end;
+
+	if (p->crc_proved || p->size < 0 || end <= m->crc_from ||
+	    (p->layout != PLAN_STORED && p->layout != PLAN_LEVEL0))
+		return;
+	spans_add(&m->sums, m->crc_from, end, m->crc);
+	m->crc_from = m->crc_end = -1;
+	m->learned = true;
+}
+
+/* Also of a member that broke off. */
 static void
 member_fini(struct member *m)
 {
-	if (m->checkpoints.len > strlen(m->p->checkpoints) &&
-	    !buf_failed(&m->checkpoints)) {
-		const char *copy =
-			arena_strdup(m->d->arena, buf_str(&m->checkpoints));
+	struct buf text;
+	char *copy = NULL;
 
-		if (copy != NULL)
-			m->p->checkpoints = copy;
+	member_sum_up(m);
+	if (m->learned && !m->p->crc_proved) {
+		buf_init(&text, CHECKPOINTS_MAX);
+		spans_write(&m->sums, &text);
+		if (!buf_failed(&text))
+			copy = arena_strdup(m->d->arena, buf_str(&text));
+		buf_free(&text);
+	}
+	if (copy != NULL && strcmp(copy, m->p->checkpoints) != 0) {
+		m->p->checkpoints = copy;
 		m->p->dirty = true;
 	}
-	buf_free(&m->checkpoints);
 	codec_close(m->codec);
+}
+
+/* What was summed up is not what was promised.  Which part of it is wrong
+ * nobody knows: all is forgotten. */
+static int
+refuse_crc(struct member *m, struct error *e)
+{
+	struct plan_entry *p = m->p;
+
+	m->crc_from = m->crc_end = -1;
+	m->learned = false;
+	p->dirty |= p->checkpoints[0] != '\0';
+	p->checkpoints = "";
+	return error_set(e, p->declared_crc ? ERROR_SOURCE : ERROR_CHANGED,
+			 "has CRC-32 %08x, not %08x as expected", m->crc,
+			 p->crc);
 }
 
 /* The whole source went through the CRC: is it what was promised? */
@@ -144,10 +169,7 @@ member_settle_crc(struct member *m, struct error *e)
 	struct plan_entry *p = m->p;
 
 	if (p->has_crc && p->crc != m->crc)
-		return error_set(e,
-				 p->declared_crc ? ERROR_SOURCE : ERROR_CHANGED,
-				 "has CRC-32 %08x, not %08x as expected",
-				 m->crc, p->crc);
+		return refuse_crc(m, e);
 	if (p->size < 0)
 		p->size = m->at;
 	p->dirty |= !p->has_crc || (p->declared_crc && !p->crc_proved) ||
@@ -155,6 +177,20 @@ member_settle_crc(struct member *m, struct error *e)
 		    p->file->facts.layout[0] == '\0';
 	p->crc = m->crc;
 	p->has_crc = p->crc_proved = true;
+	return 0;
+}
+
+/* The same, in parts of which this was one. */
+static int
+member_settle_sums(struct member *m, struct error *e)
+{
+	if (m->p->crc_proved)
+		return 0;
+	member_sum_up(m);
+	if (spans_whole(&m->sums, m->p->size, &m->crc))
+		return member_settle_crc(m, e);
+	if (m->settles)
+		return error_set(e, ERROR_INTERNAL, "A CRC is not whole");
 	return 0;
 }
 
@@ -192,10 +228,13 @@ static int
 stream_data(struct delivery *d, struct plan_entry *p, long item,
 	    struct error *e)
 {
+	const struct member_part all = { .entry = p,
+					 .crc_end = INT64_MAX,
+					 .settles = true };
 	struct member m;
 	int rc = -1;
 
-	member_init(&m, d, p, 0, 0, 0);
+	member_init(&m, d, &all);
 	m.codec = codec_open(codec_of(p->layout), p->level, p->size,
 			     packed_sink, &m);
 	if (m.codec == NULL) {
@@ -339,49 +378,79 @@ overlaps(const struct delivery *d, int64_t from, int64_t length)
 	return length > 0 && from <= d->last && from + length > d->first;
 }
 
-/* The largest checkpoint at or before `offset`. */
-static int64_t
-checkpoint_before(const struct plan_entry *p, int64_t offset)
+/* Reads, beside what the part reads anyway, all that is not summed up yet. */
+static void
+plan_rest(const struct plan_entry *p, struct member_part *part)
 {
-	int64_t have = (int64_t)(strlen(p->checkpoints) / 8);
-	int64_t want = offset / BUNDLE_CHECKPOINT;
+	struct spans sums;
+	int64_t reach;
 
-	return (want < have ? want : have) * BUNDLE_CHECKPOINT;
+	spans_read(&sums, p->checkpoints, p->size);
+	reach = spans_reach(&sums, 0);
+	part->crc_from = reach > 0 ? reach : 0;
+	part->crc_end = spans_tail(&sums, p->size);
+	if (part->crc_from >= part->crc_end) {
+		part->crc_from = 0;
+		part->crc_end = p->size;
+	}
+	part->settles = true;
+	if (!part->reads || part->read_from > part->crc_from)
+		part->read_from = part->crc_from;
+	if (!part->reads || part->read_last < part->crc_end - 1)
+		part->read_last = part->crc_end - 1;
+	if (part->read_last == p->size - 1)
+		part->read_last = -1;
+	part->reads = true;
+}
+
+/* Sums up what the part reads and nobody has yet, from `own` on: the block
+ * before it belongs to the range in which that begins. */
+static void
+plan_sum(const struct plan_entry *p, int64_t own, struct member_part *part)
+{
+	struct spans sums;
+	int64_t from, end = part->read_last + 1;
+
+	spans_read(&sums, p->checkpoints, p->size);
+	from = spans_reach(&sums, part->read_from);
+	if (from < 0)
+		from = spans_reach(&sums, own);
+	if (from < 0)
+		from = own;
+	if (end > spans_next(&sums, from))
+		end = spans_next(&sums, from);
+	if (from >= end)
+		return;
+	part->crc_from = from;
+	part->crc_end = end;
 }
 
 void
 member_plan_crc(struct plan_entry *p, struct member_part *part)
 {
-	int64_t from = checkpoint_before(p, p->size);
-
-	/* The last checkpoint may be the very end: read one stride again
-	 * rather than ask for an empty range. */
-	if (from == p->size && from > 0)
-		from -= BUNDLE_CHECKPOINT;
-	*part = (struct member_part){ .entry = p,
-				      .read_from = from,
-				      .read_last = -1,
-				      .codec_from = -1,
-				      .crc_from = from,
-				      .reads = true };
+	*part = (struct member_part){ .entry = p, .codec_from = -1 };
+	plan_rest(p, part);
 }
 
-/* Source bytes behind the data bytes of the range, in whole blocks. */
-static void
+/* Source bytes behind the data bytes of the range, in whole blocks; returns
+ * the first that stands in it together with all of its block. */
+static int64_t
 part_of_data(const struct delivery *d, const struct plan_entry *p, int64_t data,
 	     struct member_part *part)
 {
-	int64_t lo = d->first > data ? d->first - data : 0;
+	int64_t lo = d->first > data ? d->first - data : 0, own = lo;
 	int64_t hi =
 		d->last - data < p->packed - 1 ? d->last - data : p->packed - 1;
 
 	if (p->layout == PLAN_LEVEL0) {
+		own = (lo + LEVEL0_SPAN - 1) / LEVEL0_SPAN * CODEC_LEVEL0_BLOCK;
 		lo = lo / LEVEL0_SPAN * CODEC_LEVEL0_BLOCK;
 		hi = (hi / LEVEL0_SPAN + 1) * CODEC_LEVEL0_BLOCK - 1;
 	}
 	part->read_from = part->codec_from = lo;
 	part->read_last = hi < p->size - 1 ? hi : p->size - 1;
 	part->reads = p->size > 0;
+	return own;
 }
 
 void
@@ -389,15 +458,15 @@ member_plan_part(const struct delivery *d, struct plan_entry *p,
 		 struct member_part *part)
 {
 	struct zip_entry z;
-	int64_t data, tail;
+	int64_t data, tail, own;
 	bool needs_crc, proves;
 
 	plan_zip_entry(p, &z);
 	data = p->offset + (int64_t)zip_local_size(&z);
 	tail = data + p->packed;
-	*part = (struct member_part){ .entry = p,
-				      .codec_from = -1,
-				      .crc_from = -1 };
+	*part = (struct member_part){
+		.entry = p, .codec_from = -1, .crc_from = -1, .crc_end = -1
+	};
 	needs_crc = !p->has_crc &&
 		    (z.descriptor ? overlaps(d, tail,
 					     (int64_t)zip_descriptor_size(&z))
@@ -419,12 +488,11 @@ member_plan_part(const struct delivery *d, struct plan_entry *p,
 		member_plan_crc(p, part);
 		return;
 	}
-	part_of_data(d, p, data, part);
-	if (needs_crc || proves) {
-		part->crc_from = checkpoint_before(p, part->read_from);
-		part->read_from = part->crc_from;
-		part->read_last = -1;
-	}
+	own = part_of_data(d, p, data, part);
+	if (needs_crc || proves)
+		plan_rest(p, part);
+	else if (!p->crc_proved)
+		plan_sum(p, own, part);
 }
 
 /* The data bytes of a part; d->at stands behind the local header. */
@@ -436,8 +504,7 @@ part_data(struct delivery *d, const struct member_part *part, struct error *e)
 	struct member m;
 	int rc = -1;
 
-	member_init(&m, d, p, part->read_from, part->codec_from,
-		    part->crc_from);
+	member_init(&m, d, part);
 	if (part->codec_from >= 0) {
 		m.codec =
 			codec_open(codec_of(p->layout), p->level,
@@ -453,7 +520,7 @@ part_data(struct delivery *d, const struct member_part *part, struct error *e)
 	}
 	if (fetch_stream(d->fetch, part->item, member_sink, &m, e) != 0)
 		goto out;
-	if (part->crc_from >= 0 && member_settle_crc(&m, e) != 0)
+	if (member_settle_sums(&m, e) != 0)
 		goto out;
 	rc = 0;
 out:

@@ -10,6 +10,7 @@
 #include "crypto.h"
 #include "dst.h"
 #include "media.h"
+#include "spans.h"
 
 /* 1980-01-01, the zip format's first day: the time of what has none. */
 #define PLAN_EPOCH INT64_C(315532800)
@@ -88,6 +89,27 @@ resolve_compression(const struct config *c, const struct bundle *b,
 	return (uint8_t)c->compression;
 }
 
+/* The parts that were summed up, each in its time, may be all of it. */
+static void
+recall_sums(struct plan_entry *p)
+{
+	struct spans known;
+	uint32_t crc;
+
+	if (p->crc_proved)
+		return;
+	spans_read(&known, p->checkpoints, p->size);
+	if (!spans_whole(&known, p->size, &crc))
+		return;
+	if (!p->has_crc)
+		p->crc = crc;
+	p->has_crc = true;
+	p->crc_proved = p->crc == crc;
+	/* Who reads all of it anew will see which of them is wrong. */
+	if (!p->crc_proved)
+		p->checkpoints = "";
+}
+
 /* Takes over what an earlier download learned, if it still binds us. */
 static void
 recall(struct plan_entry *p)
@@ -114,6 +136,7 @@ recall(struct plan_entry *p)
 	p->crc_proved = f->has_crc && f->crc == p->crc;
 	if (f->checkpoints != NULL)
 		p->checkpoints = f->checkpoints;
+	recall_sums(p);
 }
 
 /* A source without a time has the bundle's.  The format's UT field holds 32
@@ -492,5 +515,5 @@ plan_facts(struct plan *plan, const struct plan_entry *p, struct facts *out)
 	out->has_crc = p->has_crc && (p->crc_proved || !p->declared_crc);
 	out->validator = p->validator;
 	out->layout = layout_name(plan->arena, p);
-	out->checkpoints = p->checkpoints;
+	out->checkpoints = p->crc_proved ? "" : p->checkpoints;
 }

@@ -22,7 +22,7 @@
 #include "buf.h"
 #include "error.h"
 
-#define POSTGRES_PARAMS 10
+#define POSTGRES_PARAMS 11
 
 struct postgres;
 struct pg_result; /* libpq's */

@@ -2,7 +2,7 @@
 /* What downloads leave behind: facts in the rows of files, and notes. */
 #include "store_postgres.h"
 
-#define FACT_COLUMNS 9
+#define FACT_COLUMNS 10
 
 static void
 put_known_text(struct buf *array, const char *text)
@@ -32,6 +32,7 @@ remember_batch(struct store_pg *s, const char *id,
 		put_known_text(&a[6], f->validator);
 		put_known_text(&a[7], f->layout);
 		put_known_text(&a[8], f->checkpoints);
+		put_known_text(&a[9], fact->known);
 	}
 	failed = pg_run_arrays(s, REMEMBER, &v, a, FACT_COLUMNS, e);
 	pg_free_arrays(a, FACT_COLUMNS);

@@ -366,6 +366,7 @@ remember_one(struct sqlite *s, const char *id, const struct store_fact *fact,
 	bind_known_text(&q, f->validator);
 	bind_known_text(&q, f->layout);
 	bind_known_text(&q, f->checkpoints);
+	bind_known_text(&q, fact->known);
 	return sqlite_step(&q, e);
 }
 

@@ -407,8 +407,8 @@ def test_clients_resume(service, origin, tmp_path, client, kind):
     judges.judge_all(path, {f.dst: f.bytes for f in files})
 
 
-def test_a_huge_file_resumes_at_a_checkpoint(service, origin):
-    """What was learned of its first strides is not read again."""
+def test_a_huge_file_resumes_where_it_was_left(service, origin):
+    """What was learned of its beginning is not read again."""
     size = 300 << 20
     file = origin.file("huge.mp4", size=size, type="video/mp4")
     bundle = service.create([file.entry()])
@@ -425,7 +425,7 @@ def test_a_huge_file_resumes_at_a_checkpoint(service, origin):
     origin.reset()
     rest = service.curl(f"/{bundle['id']}", "-r", f"{got}-")
     assert rest.exit == 0 and rest.status == 206
-    assert file.books["bytes"] <= size - got + (65 << 20)
+    assert file.books["bytes"] <= size - got + (1 << 20)
     os.truncate(rest.path, 0)
 
 

@@ -174,8 +174,8 @@ def test_going_on_reads_only_what_is_missing(origin, tmp_path, kind):
     assert again[:2] == [0, 0]
     if kind == "picture.jpg":
         assert kept > 5 << 20
-        # From the last checkpoint of its CRC, which is its start here.
-        assert again[2] <= 4 << 20
+        # The CRC of what is there is known.
+        assert again[2] <= (2 << 20) + 65536
     assert [x.name for x in sorted(tmp_path.iterdir())] == [
         "bundle.zip", "list.json"]
     run(tmp_path, "-o", "whole.zip", "list.json")

@@ -341,6 +341,42 @@ test_pins_bind_later_downloads(void **state)
 
 /* Whatever the store holds. */
 static void
+test_sums_of_all_parts_are_the_crc(void **state)
+{
+	struct arena *a = arena_new(0);
+	struct file f = file_of("a.jpg", -1);
+	const struct plan_entry *p;
+	struct facts out;
+
+	(void)state;
+	f.facts = (struct facts){ .size = 100,
+				  .packed = 105,
+				  .mtime = 5,
+				  .validator = "\"v\"",
+				  .layout = "level0",
+				  .checkpoints = ",0-63:00000007" };
+	p = plan_of(a, &f, 1)->entries;
+	assert_false(p->has_crc);
+	f.facts.checkpoints = ",0-64:00000007";
+	p = plan_of(a, &f, 1)->entries;
+	assert_true(p->has_crc && p->crc_proved);
+	assert_int_equal(p->crc, 7);
+
+	/* They prove what was declared, or something is wrong with them. */
+	f.has_crc = true;
+	f.crc = 7;
+	assert_true(plan_of(a, &f, 1)->entries->crc_proved);
+	f.crc = 8;
+	p = plan_of(a, &f, 1)->entries;
+	assert_false(p->crc_proved);
+	assert_int_equal(p->crc, 8);
+	assert_string_equal(p->checkpoints, "");
+	plan_facts(plan_of(a, &f, 1), p, &out);
+	assert_false(out.has_crc);
+	arena_free(a);
+}
+
+static void
 test_pins_that_cannot_be(void **state)
 {
 	static const struct facts rows[] = {
@@ -451,6 +487,7 @@ main(void)
 		cmocka_unit_test(test_unknown_length_has_no_total),
 		cmocka_unit_test(test_etag_names_what_decides_a_byte),
 		cmocka_unit_test(test_pins_bind_later_downloads),
+		cmocka_unit_test(test_sums_of_all_parts_are_the_crc),
 		cmocka_unit_test(test_pins_that_cannot_be),
 		cmocka_unit_test(test_a_measure_forgets_the_one_before),
 		cmocka_unit_test(test_sums_have_bounds),

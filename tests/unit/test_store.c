@@ -343,6 +343,55 @@ remembers_what_was_learned(void **state)
 		store_remember(f->store, NOBODY, learned, 1, &f->error), 0);
 }
 
+/* Each of them read `known` and added to it: nobody takes anything away. */
+static void
+remembers_what_several_learned(void **state)
+{
+	static const struct {
+		const char *known, *checkpoints, *then;
+	} steps[] = {
+		{ NULL, ",0-1:00000001", ",0-1:00000001" },
+		{ ",0-1:00000001", ",0-2:00000002", ",0-2:00000002" },
+		/* He had read the same as the one before him. */
+		{ ",0-1:00000001", ",0-1:00000001,3-4:00000003",
+		  ",0-2:00000002,0-1:00000001,3-4:00000003" },
+		/* She had read what that one had left. */
+		{ ",0-2:00000002", ",0-3:00000004",
+		  ",0-3:00000004,0-1:00000001,3-4:00000003" },
+		{ NULL, "", ",0-3:00000004,0-1:00000001,3-4:00000003" },
+		{ ",0-3:00000004,0-1:00000001,3-4:00000003", "", "" },
+	};
+	struct fixture *f = *state;
+	struct file file = plain("https://a.example/0", "0");
+	struct store_fact learned = { .src = file.src };
+	struct bundle b, got;
+
+	create(f, &b, &file, 1);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		learned.facts =
+			(struct facts){ .size = 5,
+					.packed = 10,
+					.validator = "\"v\"",
+					.layout = "level0",
+					.checkpoints = steps[i].checkpoints };
+		learned.known = steps[i].known;
+		assert_int_equal(
+			store_remember(f->store, b.id, &learned, 1, &f->error),
+			0);
+		read_back(f, &b, &got);
+		assert_string_equal(got.files[0].facts.checkpoints,
+				    steps[i].then);
+	}
+	/* Of another version nothing is kept. */
+	learned.facts.checkpoints = ",0-4:00000005";
+	store_remember(f->store, b.id, &learned, 1, &f->error);
+	learned.facts.validator = "\"w\"";
+	learned.facts.checkpoints = ",0-1:00000006";
+	store_remember(f->store, b.id, &learned, 1, &f->error);
+	read_back(f, &b, &got);
+	assert_string_equal(got.files[0].facts.checkpoints, ",0-1:00000006");
+}
+
 static void
 remembers_thousands(void **state)
 {
@@ -354,8 +403,9 @@ remembers_thousands(void **state)
 
 	for (i = 0; i < n; i++) {
 		files[i] = plain("https://a.example/", "a");
-		learned[i] =
-			(struct store_fact){ i, files[i].src, files[i].facts };
+		learned[i] = (struct store_fact){ .position = i,
+						  .src = files[i].src,
+						  .facts = files[i].facts };
 		learned[i].facts.size = (int64_t)i;
 	}
 	create(f, &b, files, n);
@@ -617,11 +667,12 @@ refuses_bad_table_names(void **state)
 		T(hides_what_is_not_yours), T(removes_once),                   \
 		T(expires_and_is_purged), T(purges_large_bundles_one_by_one),  \
 		T(refuses_too_many_files), T(remembers_what_was_learned),      \
-		T(remembers_thousands), T(works_after_release),                \
-		T(loses_no_concurrent_append), T(is_made_by_many_at_once),     \
-		T(leaves_a_foreign_table_alone), T(upgrades_older_tables),     \
-		T(refuses_newer_tables), T(keeps_the_last_notes),              \
-		T(shows_notes_to_the_owner_alone), T(refuses_bad_table_names)
+		T(remembers_what_several_learned), T(remembers_thousands),     \
+		T(works_after_release), T(loses_no_concurrent_append),         \
+		T(is_made_by_many_at_once), T(leaves_a_foreign_table_alone),   \
+		T(upgrades_older_tables), T(refuses_newer_tables),             \
+		T(keeps_the_last_notes), T(shows_notes_to_the_owner_alone),    \
+		T(refuses_bad_table_names)
 
 int
 main(void)

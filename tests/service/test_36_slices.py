@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""A zip fetched in closed ranges, as slicing caches and aria2 do.
+
+No slice has all of a large source, and still its CRC-32 must come to be
+known without a second reading: the origin's books tell what was read.
+"""
+
+import concurrent.futures
+import random
+import subprocess
+
+import judges
+import pool as pools
+import pytest
+import requests
+
+SIZE, SLICE = 40_000_000, 9_000_001
+# A slice begins and ends within a block of level 0, which is read whole.
+AROUND = 2 * 65536
+
+
+def settled(service, bundle: dict, downloads: int):
+    """What was learned is in the store: it is written before the note."""
+    path = f"/{bundle['id']}/{bundle['secret']}/status"
+    pools.wait_until(
+        lambda: len(service.get(path).json()["downloads"]) == downloads,
+        "the note of a download")
+
+
+def large(origin, *told: str, crc: "int | None" = None):
+    """(file, its entry, of which so much is told): level 0, or stored."""
+    file = origin.file("large.jpg", size=SIZE, type="image/jpeg")
+    facts = {"size": SIZE, "crc32": f"{file.crc if crc is None else crc:08x}"}
+    return file, file.entry(**{name: facts[name] for name in told})
+
+
+def slices(service, bundle: dict) -> list:
+    head = service.call("HEAD", f"/{bundle['id']}")
+    length = int(head.headers["Content-Length"])
+    return [(at, min(at + SLICE, length) - 1)
+            for at in range(0, length, SLICE)]
+
+
+def fetch(service, bundle: dict, part: tuple) -> bytes:
+    answer = service.get(f"/{bundle['id']}", headers={
+        "Range": "bytes=%d-%d" % part})
+    assert answer.status_code == 206
+    assert len(answer.content) == part[1] + 1 - part[0]
+    return answer.content
+
+
+@pytest.mark.parametrize("told", [(), ("size", "crc32")],
+                         ids=["level0", "stored"])
+def test_slices_in_order_read_a_source_once(stored, origin, tmp_path, told):
+    file, entry = large(origin, *told)
+    bundle = stored.create([entry])
+    parts = slices(stored, bundle)
+    path = tmp_path / "slices.zip"
+    with open(path, "wb") as out:
+        for count, part in enumerate(parts, 1):
+            before = file.books["bytes"]
+            out.write(fetch(stored, bundle, part))
+            settled(stored, bundle, count)
+            assert file.books["bytes"] - before <= SLICE + AROUND, part
+    judges.judge_all(path, {file.dst: file.bytes})
+
+
+@pytest.mark.parametrize("told", [(), ("size", "crc32")],
+                         ids=["level0", "stored"])
+def test_slices_at_once_read_a_source_once(service, origin, told):
+    """All but the last, which needs to know of the others."""
+    file, entry = large(origin, *told)
+    bundle = service.create([entry])
+    *most, last = slices(service, bundle)
+    with concurrent.futures.ThreadPoolExecutor(len(most)) as executor:
+        list(executor.map(lambda part: fetch(service, bundle, part), most))
+    settled(service, bundle, len(most))
+    assert file.books["bytes"] <= SIZE - SLICE + len(most) * AROUND + SLICE
+    before = file.books["bytes"]
+    fetch(service, bundle, last)
+    assert file.books["bytes"] - before <= SLICE + AROUND
+
+
+def test_what_lies_between_slices_is_read_for_the_directory(service, origin):
+    """And no more than that: the last one is not read again."""
+    file, entry = large(origin)
+    bundle = service.create([entry])
+    parts = slices(service, bundle)
+    end = parts[-1][1]
+    for count, part in enumerate((parts[0], (parts[3][0], end - 1000)), 1):
+        fetch(service, bundle, part)
+        settled(service, bundle, count)
+    before = file.books["bytes"]
+    for count in (3, 4):
+        fetch(service, bundle, (end - 20, end))
+        settled(service, bundle, count)
+        assert file.books["bytes"] - before <= 2 * SLICE + AROUND
+
+
+def test_a_slice_whose_client_left_is_gone_on_with(service, origin):
+    file, entry = large(origin)
+    bundle = service.create([entry])
+    first, second = slices(service, bundle)[:2]
+    url = service.url(f"/{bundle['id']}")
+    with subprocess.Popen(["curl", "-sS", "--limit-rate", "20M", "-r",
+                           f"0-{second[1]}", url],
+                          stdout=subprocess.PIPE) as client:
+        got = len(client.stdout.read(first[1]))
+        client.kill()
+    settled(service, bundle, 1)
+    fetch(service, bundle, (got, second[1]))
+    settled(service, bundle, 2)
+    before = file.books["bytes"]
+    rest = slices(service, bundle)[2:]
+    fetch(service, bundle, (second[1] + 1, rest[-1][1]))
+    assert file.books["bytes"] - before <= SIZE - second[1] + AROUND
+
+
+def test_slices_see_a_wrong_crc(service, origin):
+    """Only who has the last one can tell, and tells it each time."""
+    file, entry = large(origin, "size", "crc32", crc=0xdeadbeef)
+    bundle = service.create([entry])
+    *most, last = slices(service, bundle)
+    for count, part in enumerate(most, 1):
+        fetch(service, bundle, part)
+        settled(service, bundle, count)
+    for _ in range(2):
+        failed = service.curl(f"/{bundle['id']}", "-r", "%d-%d" % last)
+        assert failed.exit != 0 or failed.status == 502
+
+
+def test_slices_of_a_changed_source_are_not_mixed(service, origin):
+    """The CRC of what was read of the one says nothing about the other."""
+    file = origin.file("fickle.jpg", size=SIZE, type="image/jpeg", change=3)
+    bundle = service.create([file.entry()])
+    for count, part in enumerate(slices(service, bundle)[:2], 1):
+        fetch(service, bundle, part)
+        settled(service, bundle, count)
+    service.curl(f"/{bundle['id']}", "-r", f"{SIZE // 2}-{SIZE - 1}")
+    settled(service, bundle, 3)
+    parts = slices(service, bundle)
+    whole = b"".join(fetch(service, bundle, part) for part in parts)
+    path = service.folder / "changed.zip"
+    path.write_bytes(whole)
+    changed = origin.file("x", seed=file.wish.seed + 1, size=SIZE)
+    judges.judge_all(path, {file.dst: changed.bytes})
+
+
+def test_slices_that_do_not_wait_for_the_store(service, origin):
+    """The next one reads the store before the last one has written to it."""
+    file, entry = large(origin)
+    bundle = service.create([entry])
+    end = slices(service, bundle)[-1][1]
+    step = SIZE // 8
+    with requests.Session() as session:
+        for at in range(0, SIZE, step):
+            answer = session.get(service.url(f"/{bundle['id']}"), headers={
+                "Range": f"bytes={at}-{at + step - 1}"})
+            assert answer.status_code == 206
+    settled(service, bundle, 8)
+    read = file.books["bytes"]
+    assert read <= SIZE + 8 * AROUND
+    fetch(service, bundle, (SIZE, end))
+    assert file.books["bytes"] - read <= AROUND
+
+
+def test_any_ranges_at_once_of_what_nobody_has_read(stored, origin):
+    """They sum up the same bytes again and again, and none goes wrong."""
+    files = [origin.file(f"{i}.jpg", size=700_000 + 65_535 * i,
+                         type="image/jpeg") for i in range(4)]
+    entries = [file.entry(**({"size": file.wish.size,
+                              "crc32": f"{file.crc:08x}"} if i % 2 else {}))
+               for i, file in enumerate(files)]
+    whole = stored.fetch(stored.create(entries)).well().read_bytes()
+    rng = random.Random(9)
+    for _ in range(3):
+        bundle = stored.create(entries)
+        at = [rng.randrange(len(whole)) for _ in range(40)]
+        parts = [(x, min(len(whole) - 1, x + rng.randrange(900_000)))
+                 for x in at]
+        with concurrent.futures.ThreadPoolExecutor(6) as executor:
+            found = list(executor.map(
+                lambda part: fetch(stored, bundle, part), parts))
+        for part, body in zip(parts, found):
+            assert body == whole[part[0]:part[1] + 1], part
+        assert stored.fetch(bundle).bytes == whole
