@@ -18,4 +18,12 @@ void facts_format(struct buf *out, const struct facts *f, const char *src);
 /* Fills f->facts if the text is of f's own source; leaves them else. */
 void facts_parse(struct arena *a, const char *text, struct file *f);
 
+/*
+ * What is kept when f takes the place of `old`: who has read less of the same
+ * version takes nothing away.  `known` (NULL: none) are the checkpoints that
+ * were read and are in f's.  The remember.sql of other stores does the same.
+ */
+void facts_merge(struct arena *a, struct facts *f, const struct facts *old,
+		 const char *known);
+
 #endif

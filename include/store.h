@@ -66,7 +66,8 @@ struct store_ops {
 		      const struct file *files, size_t n, struct error *e);
 	int (*remove)(void *self, const char *id, const char *secret,
 		      struct error *e);
-	/* One statement for the batch; absent bundles are no error. */
+	/* One statement for the batch; absent bundles are no error.  Who has
+	 * read less of the same version of a file takes nothing away. */
 	int (*remember)(void *self, const char *id,
 			const struct store_fact *facts, size_t n,
 			struct error *e);

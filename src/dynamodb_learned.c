@@ -42,19 +42,6 @@ put_facts_id(struct buf *b, const char *id, size_t item)
 	dynamodb_put_s(b, "id", text);
 }
 
-static void
-put_fact(struct buf *b, const struct store_fact *f)
-{
-	struct buf text;
-
-	buf_init(&text, 1 << 20);
-	facts_format(&text, &f->facts, f->src);
-	buf_puts(b, "{\"S\":");
-	json_put_string(b, buf_str(&text), text.len);
-	buf_puts(b, "}");
-	buf_free(&text);
-}
-
 struct take {
 	struct arena *a;
 	struct bundle *b;
@@ -177,46 +164,154 @@ dynamodb_read_facts(const struct dynamodb *db, struct arena *a,
 	return 0;
 }
 
-/* The facts of one item's worth of files, from *i on. */
-static int
-remember_item(const struct dynamodb *db, const char *id,
-	      const struct store_fact *facts, size_t n, size_t *i,
-	      struct error *e)
+/* Facts that stand in one item, and what stood there before. */
+struct rewrite {
+	struct arena *a;
+	const struct store_fact *facts;
+	size_t count;
+	const struct json *before;
+};
+
+/* "" when there is none. */
+static const char *
+text_before(const struct rewrite *w, size_t i)
 {
-	size_t item = facts[*i].position / FACTS_A_ITEM, from = *i;
+	char name[32];
+
+	snprintf(name, sizeof(name), "p%zu", w->facts[i].position);
+	return dynamodb_get_s(w->before, name);
+}
+
+static void
+put_text(struct buf *b, char kind, size_t i, const char *text)
+{
+	buf_printf(b, ",\":%c%zu\":{\"S\":", kind, i);
+	json_put_string(b, text, strlen(text));
+	buf_puts(b, "}");
+}
+
+static void
+put_fact(struct buf *b, const struct rewrite *w, size_t i)
+{
+	struct facts facts = w->facts[i].facts;
+	struct file before = { .src = w->facts[i].src };
+	struct buf text;
+
+	facts_clear(&before.facts);
+	facts_parse(w->a, text_before(w, i), &before);
+	facts_merge(w->a, &facts, &before.facts, w->facts[i].known);
+	buf_init(&text, 1 << 20);
+	facts_format(&text, &facts, before.src);
+	put_text(b, 'f', i, buf_str(&text));
+	buf_free(&text);
+}
+
+/* What was read must still be there, or another's facts would be lost. */
+static void
+put_rewrite(struct buf *b, const struct rewrite *w, int64_t expires)
+{
+	buf_puts(b, ",\"UpdateExpression\":\"SET expirationDate=:x");
+	for (size_t i = 0; i < w->count; i++)
+		buf_printf(b, ",p%zu=:f%zu", w->facts[i].position, i);
+	buf_puts(b, "\",\"ConditionExpression\":\"");
+	for (size_t i = 0; i < w->count; i++) {
+		buf_puts(b, i > 0 ? " AND " : "");
+		if (text_before(w, i)[0] != '\0')
+			buf_printf(b, "p%zu=:o%zu", w->facts[i].position, i);
+		else
+			buf_printf(b, "attribute_not_exists(p%zu)",
+				   w->facts[i].position);
+	}
+	buf_puts(b, "\",\"ExpressionAttributeValues\":{");
+	dynamodb_put_n(b, ":x", expires);
+	for (size_t i = 0; i < w->count; i++) {
+		put_fact(b, w, i);
+		if (text_before(w, i)[0] != '\0')
+			put_text(b, 'o', i, text_before(w, i));
+	}
+	buf_puts(b, "}}");
+}
+
+static void
+begin_item(const struct dynamodb *db, struct buf *b, const char *id,
+	   size_t item)
+{
+	dynamodb_begin(db, b);
+	buf_puts(b, ",\"Key\":{");
+	put_facts_id(b, id, item);
+	buf_puts(b, "}");
+}
+
+/* Reads the item and writes it anew; *clash: another did so meanwhile. */
+static int
+rewrite_item(const struct dynamodb *db, const char *id, struct rewrite *w,
+	     bool *clash, struct error *e)
+{
+	size_t item = w->facts[0].position / FACTS_A_ITEM;
+	struct json *answer = NULL;
 	enum dynamodb_end end;
 	struct buf body;
 	int rc;
 
-	dynamodb_begin(db, &body);
-	buf_puts(&body, ",\"Key\":{");
-	put_facts_id(&body, id, item);
-	buf_puts(&body, "},\"UpdateExpression\":\"SET expirationDate=:x");
-	for (; *i < n && facts[*i].position / FACTS_A_ITEM == item; ++*i)
-		buf_printf(&body, ",p%zu=:f%zu", facts[*i].position, *i);
-	buf_puts(&body, "\",\"ExpressionAttributeValues\":{");
-	dynamodb_put_n(&body, ":x",
-		       (int64_t)time(NULL) +
-			       db->config->data_lifetime_min * 60);
-	for (size_t j = from; j < *i; j++) {
-		buf_printf(&body, ",\":f%zu\":", j);
-		put_fact(&body, &facts[j]);
-	}
-	buf_puts(&body, "}}");
-	rc = dynamodb_call(db, "UpdateItem", &body, &end, NULL, e);
+	begin_item(db, &body, id, item);
+	buf_puts(&body, ",\"ConsistentRead\":true}");
+	rc = dynamodb_call(db, "GetItem", &body, &end, &answer, e);
 	buf_free(&body);
-	return rc;
+	if (rc == 0 && end == DYNAMODB_OK) {
+		w->before = json_get(answer, "Item");
+		begin_item(db, &body, id, item);
+		put_rewrite(&body, w,
+			    (int64_t)time(NULL) +
+				    db->config->data_lifetime_min * 60);
+		rc = dynamodb_call(db, "UpdateItem", &body, &end, NULL, e);
+		buf_free(&body);
+	}
+	json_free(answer);
+	*clash = rc == 0 && end == DYNAMODB_CONDITION;
+	return rc == 0 && end != DYNAMODB_OK && !*clash
+		       ? dynamodb_refusal(end, e)
+		       : rc;
+}
+
+/* Tries for DB_TIMEOUT: of those who write at the same time one always gets
+ * through. */
+static int
+remember_item(const struct dynamodb *db, const char *id, struct rewrite *w,
+	      struct error *e)
+{
+	int64_t deadline = stats_now_ms() + db->config->db_timeout_ms;
+	bool clash;
+
+	for (unsigned tries = 0;; tries++) {
+		if (rewrite_item(db, id, w, &clash, e) != 0)
+			return -1;
+		if (!clash)
+			return 0;
+		if (stats_now_ms() >= deadline)
+			return dynamodb_away(e, "others write the same facts");
+		dynamodb_pause(tries);
+	}
 }
 
 int
 dynamodb_remember(void *self, const char *id, const struct store_fact *facts,
 		  size_t n, struct error *e)
 {
-	for (size_t i = 0; i < n;) {
-		if (remember_item(self, id, facts, n, &i, e) != 0)
-			return -1;
+	struct rewrite w = { .a = arena_new(0), .facts = facts };
+	int rc = w.a == NULL ? error_memory(e) : 0;
+
+	for (; rc == 0 && n > 0; n -= w.count, w.facts += w.count) {
+		size_t item = w.facts->position / FACTS_A_ITEM;
+
+		w.count = 1;
+		while (w.count < n && w.count < FACTS_A_ITEM &&
+		       w.facts[w.count].position / FACTS_A_ITEM == item)
+			w.count++;
+		rc = remember_item(self, id, &w, e);
+		arena_reset(w.a);
 	}
-	return 0;
+	arena_free(w.a);
+	return rc;
 }
 
 static void

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define FIELDS 8
+#define CHECKPOINTS_MAX 10000 /* more are not strung together */
 
 static const char *
 text_of(const char *s)
@@ -47,4 +48,38 @@ facts_parse(struct arena *a, const char *text, struct file *f)
 	f->facts.layout = field[4];
 	f->facts.validator = field[5];
 	f->facts.checkpoints = field[6];
+}
+
+static bool
+same_version(const struct facts *f, const struct facts *old)
+{
+	const char *validator = text_of(f->validator);
+
+	return f->size >= 0 && f->size == old->size && validator[0] != '\0' &&
+	       strcmp(validator, text_of(old->validator)) == 0;
+}
+
+void
+facts_merge(struct arena *a, struct facts *f, const struct facts *old,
+	    const char *known)
+{
+	const char *mine = text_of(f->checkpoints);
+	const char *theirs = text_of(old->checkpoints);
+	size_t n = strlen(text_of(known));
+
+	if (!same_version(f, old))
+		return;
+	if (!f->has_crc &&
+	    strcmp(text_of(f->layout), text_of(old->layout)) == 0) {
+		f->has_crc = old->has_crc;
+		f->crc = old->crc;
+	}
+	if (strlen(theirs) >= CHECKPOINTS_MAX)
+		return;
+	/* What is not kept for want of memory is read again. */
+	mine = strncmp(theirs, text_of(known), n) == 0
+		       ? arena_printf(a, "%s%s", mine, theirs + n)
+		       : arena_printf(a, "%s%s", theirs, mine);
+	if (mine != NULL)
+		f->checkpoints = mine;
 }

@@ -67,17 +67,17 @@ def test_slices_in_order_read_a_source_once(stored, origin, tmp_path, told):
 
 @pytest.mark.parametrize("told", [(), ("size", "crc32")],
                          ids=["level0", "stored"])
-def test_slices_at_once_read_a_source_once(service, origin, told):
+def test_slices_at_once_read_a_source_once(stored, origin, told):
     """All but the last, which needs to know of the others."""
     file, entry = large(origin, *told)
-    bundle = service.create([entry])
-    *most, last = slices(service, bundle)
+    bundle = stored.create([entry])
+    *most, last = slices(stored, bundle)
     with concurrent.futures.ThreadPoolExecutor(len(most)) as executor:
-        list(executor.map(lambda part: fetch(service, bundle, part), most))
-    settled(service, bundle, len(most))
+        list(executor.map(lambda part: fetch(stored, bundle, part), most))
+    settled(stored, bundle, len(most))
     assert file.books["bytes"] <= SIZE - SLICE + len(most) * AROUND + SLICE
     before = file.books["bytes"]
-    fetch(service, bundle, last)
+    fetch(stored, bundle, last)
     assert file.books["bytes"] - before <= SLICE + AROUND
 
 
@@ -146,21 +146,21 @@ def test_slices_of_a_changed_source_are_not_mixed(service, origin):
     judges.judge_all(path, {file.dst: changed.bytes})
 
 
-def test_slices_that_do_not_wait_for_the_store(service, origin):
+def test_slices_that_do_not_wait_for_the_store(stored, origin):
     """The next one reads the store before the last one has written to it."""
     file, entry = large(origin)
-    bundle = service.create([entry])
-    end = slices(service, bundle)[-1][1]
+    bundle = stored.create([entry])
+    end = slices(stored, bundle)[-1][1]
     step = SIZE // 8
     with requests.Session() as session:
         for at in range(0, SIZE, step):
-            answer = session.get(service.url(f"/{bundle['id']}"), headers={
+            answer = session.get(stored.url(f"/{bundle['id']}"), headers={
                 "Range": f"bytes={at}-{at + step - 1}"})
             assert answer.status_code == 206
-    settled(service, bundle, 8)
+    settled(stored, bundle, 8)
     read = file.books["bytes"]
     assert read <= SIZE + 8 * AROUND
-    fetch(service, bundle, (SIZE, end))
+    fetch(stored, bundle, (SIZE, end))
     assert file.books["bytes"] - read <= AROUND
 
 

@@ -6,6 +6,7 @@ refuses what is not signed well and fails when the test says so.
 """
 
 import json
+import subprocess
 import time
 import uuid
 
@@ -192,6 +193,47 @@ def test_what_was_learned_is_asked_for_until_it_comes(stored, store, proxy,
         {"status": 200, "body": json.dumps(answer)})})
     assert stored.fetch(bundle).headers["ETag"] == etag
     assert proxy.play().count("BatchGetItem") == 3
+
+
+def ended(stored, bundle: dict, downloads: int):
+    """Its facts are in the store: they are written before the note."""
+    pools.wait_until(lambda: len(stored.get(
+        path(bundle) + "/status").json()["downloads"]) == downloads,
+        "the note of a download")
+
+
+def test_who_reads_less_takes_nothing_away(stored, origin):
+    """He began before the CRC was known, and ends after it was learned."""
+    file = origin.file("learned/a.jpg", size=100_000_000, type="image/jpeg")
+    bundle = stored.create([file.entry()])
+    where = f"/{bundle['id']}"
+    with subprocess.Popen(["curl", "-sS", "--limit-rate", "1M", "-r",
+                           "0-90000000", "-o", "/dev/null",
+                           stored.url(where)]) as slow:
+        pools.wait_until(lambda: file.books["requests"], "its request")
+        stored.fetch(bundle).well().unlink()
+        ended(stored, bundle, 1)
+        slow.kill()
+    ended(stored, bundle, 2)
+    origin.reset()
+    assert stored.curl(where, "-r", "-50").status == 206
+    assert not origin.stats()["paths"]
+
+
+def test_facts_that_another_wrote_meanwhile_are_read_again(stored, proxy,
+                                                           origin):
+    """What is not there any more when they are to be replaced."""
+    file = origin.file("learned/b.jpg", size=500, type="image/jpeg")
+    bundle = stored.create([file.entry()])
+    proxy.play(refusal("ConditionalCheckFailedException", times=2,
+                       operation="UpdateItem"))
+    stored.fetch(bundle).well()
+    ended(stored, bundle, 1)
+    # Twice in vain, then the facts and the note.
+    assert proxy.play().count("UpdateItem") == 4
+    origin.reset()
+    assert stored.curl(f"/{bundle['id']}", "-r", "-50").status == 206
+    assert not origin.stats()["paths"]
 
 
 def test_what_the_ttl_has_left_behind_is_gone(stored, store):
