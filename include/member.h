@@ -22,7 +22,11 @@ struct member_part {
 	bool settles;	    /* with what is known the sum will be of all */
 	bool whole;	    /* member_whole does it instead */
 	bool reads;	    /* false: nothing of the source is needed */
-	long item;	    /* in the fetch */
+	bool has_gap;	    /* the sum lacks what is to be read after it */
+	int64_t gap_from;
+	int64_t gap_end;
+	long item; /* in the fetch */
+	long gap_item;
 };
 
 /*

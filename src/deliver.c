@@ -263,6 +263,18 @@ run_part(struct delivery *d, const struct member_part *part, struct error *e)
 	return delivery_fail(d, part->entry, e);
 }
 
+static int
+add_part(struct delivery *d, struct member_part *part, struct error *e)
+{
+	if (part->reads)
+		part->item = delivery_add(d, part->entry, part->read_from,
+					  part->read_last, e);
+	if (part->has_gap && part->item >= 0)
+		part->gap_item = delivery_add(d, part->entry, part->gap_from,
+					      part->gap_end - 1, e);
+	return part->item < 0 || part->gap_item < 0 ? -1 : 0;
+}
+
 int
 deliver_range(struct delivery *d, int64_t first, int64_t last, struct error *e)
 {
@@ -276,12 +288,7 @@ deliver_range(struct delivery *d, int64_t first, int64_t last, struct error *e)
 	if (parts == NULL || delivery_pass(d, e) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
-		if (!parts[i].reads)
-			continue;
-		parts[i].item =
-			delivery_add(d, parts[i].entry, parts[i].read_from,
-				     parts[i].read_last, e);
-		if (parts[i].item < 0)
+		if (add_part(d, &parts[i], e) != 0)
 			return -1;
 	}
 	for (size_t i = 0; i < n && !d->past; i++) {
@@ -348,12 +355,8 @@ static int
 add_rest(struct delivery *d, struct member_part *part, size_t next,
 	 struct error *e)
 {
-	if (part->entry != NULL && part->reads) {
-		part->item = delivery_add(d, part->entry, part->read_from,
-					  part->read_last, e);
-		if (part->item < 0)
-			return -1;
-	}
+	if (add_part(d, part, e) != 0)
+		return -1;
 	for (size_t i = next; i < d->plan->count; i++) {
 		const struct plan_entry *p = &d->plan->entries[i];
 
@@ -384,7 +387,7 @@ deliver_rest(struct delivery *d, int64_t from, struct error *e)
 			return settle_stop(d, e);
 		d->files_done++;
 	}
-	item = part.reads ? 1 : 0;
+	item = (part.reads ? 1 : 0) + (part.has_gap ? 1 : 0);
 	for (; next < plan->count; next++) {
 		if (whole_entry(d, &plan->entries[next], &item, e) != 0)
 			return settle_stop(d, e);

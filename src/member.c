@@ -104,7 +104,7 @@ member_init(struct member *m, struct delivery *d,
 			      .codec_from = part->codec_from,
 			      .crc_from = part->crc_from,
 			      .crc_end = part->crc_end,
-			      .settles = part->settles };
+			      .settles = part->settles && !part->has_gap };
 	spans_read(&m->sums, m->p->checkpoints, m->p->size);
 }
 
@@ -378,29 +378,16 @@ overlaps(const struct delivery *d, int64_t from, int64_t length)
 	return length > 0 && from <= d->last && from + length > d->first;
 }
 
-/* Reads, beside what the part reads anyway, all that is not summed up yet. */
-static void
-plan_rest(const struct plan_entry *p, struct member_part *part)
+/* From the end of what is known of the beginning to the beginning of what is
+ * known of the end: false when there is nothing between them. */
+static bool
+find_gap(const struct spans *sums, int64_t size, int64_t *from, int64_t *end)
 {
-	struct spans sums;
-	int64_t reach;
-
-	spans_read(&sums, p->checkpoints, p->size);
-	reach = spans_reach(&sums, 0);
-	part->crc_from = reach > 0 ? reach : 0;
-	part->crc_end = spans_tail(&sums, p->size);
-	if (part->crc_from >= part->crc_end) {
-		part->crc_from = 0;
-		part->crc_end = p->size;
-	}
-	part->settles = true;
-	if (!part->reads || part->read_from > part->crc_from)
-		part->read_from = part->crc_from;
-	if (!part->reads || part->read_last < part->crc_end - 1)
-		part->read_last = part->crc_end - 1;
-	if (part->read_last == p->size - 1)
-		part->read_last = -1;
-	part->reads = true;
+	*from = spans_reach(sums, 0);
+	if (*from < 0)
+		*from = 0;
+	*end = spans_tail(sums, size);
+	return *from < *end;
 }
 
 /* Sums up what the part reads and nobody has yet, from `own` on: the block
@@ -425,11 +412,40 @@ plan_sum(const struct plan_entry *p, int64_t own, struct member_part *part)
 	part->crc_end = end;
 }
 
+/* Sums up the end of the source, which the part reads.  What is missing
+ * before that is read after it: the client does not wait for it. */
+static void
+plan_end(const struct plan_entry *p, struct member_part *part)
+{
+	struct spans sums;
+
+	spans_read(&sums, p->checkpoints, p->size);
+	part->read_last = -1;
+	part->settles = true;
+	part->crc_from = spans_reach(&sums, part->read_from);
+	if (part->crc_from < 0)
+		part->crc_from = part->read_from;
+	part->crc_end = p->size;
+	spans_add(&sums, part->crc_from, part->crc_end, 0);
+	part->has_gap =
+		find_gap(&sums, p->size, &part->gap_from, &part->gap_end);
+}
+
 void
 member_plan_crc(struct plan_entry *p, struct member_part *part)
 {
-	*part = (struct member_part){ .entry = p, .codec_from = -1 };
-	plan_rest(p, part);
+	struct spans sums;
+
+	*part = (struct member_part){
+		.entry = p, .codec_from = -1, .settles = true, .reads = true
+	};
+	spans_read(&sums, p->checkpoints, p->size);
+	if (!find_gap(&sums, p->size, &part->crc_from, &part->crc_end)) {
+		part->crc_from = 0;
+		part->crc_end = p->size;
+	}
+	part->read_from = part->crc_from;
+	part->read_last = part->crc_end < p->size ? part->crc_end - 1 : -1;
 }
 
 /* Source bytes behind the data bytes of the range, in whole blocks; returns
@@ -490,9 +506,30 @@ member_plan_part(const struct delivery *d, struct plan_entry *p,
 	}
 	own = part_of_data(d, p, data, part);
 	if (needs_crc || proves)
-		plan_rest(p, part);
+		plan_end(p, part);
 	else if (!p->crc_proved)
 		plan_sum(p, own, part);
+}
+
+/* What the sum of a part still lacks. */
+static int
+part_gap(struct delivery *d, const struct member_part *part, struct error *e)
+{
+	const struct member_part gap = { .entry = part->entry,
+					 .read_from = part->gap_from,
+					 .codec_from = -1,
+					 .crc_from = part->gap_from,
+					 .crc_end = part->gap_end,
+					 .settles = true };
+	struct member m;
+	int rc;
+
+	member_init(&m, d, &gap);
+	rc = fetch_stream(d->fetch, part->gap_item, member_sink, &m, e);
+	if (rc == 0)
+		rc = member_settle_sums(&m, e);
+	member_fini(&m);
+	return rc;
 }
 
 /* The data bytes of a part; d->at stands behind the local header. */
@@ -526,7 +563,7 @@ part_data(struct delivery *d, const struct member_part *part, struct error *e)
 out:
 	member_fini(&m);
 	d->at = data + p->packed;
-	return rc;
+	return rc == 0 && part->has_gap ? part_gap(d, part, e) : rc;
 }
 
 int

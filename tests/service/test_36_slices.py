@@ -7,12 +7,16 @@ known without a second reading: the origin's books tell what was read.
 
 import concurrent.futures
 import random
+import re
 import subprocess
+import threading
+import zlib
 
 import judges
 import pool as pools
 import pytest
 import requests
+import scripted
 
 SIZE, SLICE = 40_000_000, 9_000_001
 # A slice begins and ends within a block of level 0, which is read whole.
@@ -95,6 +99,53 @@ def test_what_lies_between_slices_is_read_for_the_directory(service, origin):
         fetch(service, bundle, (end - 20, end))
         settled(service, bundle, count)
         assert file.books["bytes"] - before <= 2 * SLICE + AROUND
+
+
+@pytest.mark.parametrize("told", [(), ("size", "crc32")],
+                         ids=["level0", "stored"])
+def test_what_lies_between_slices_is_read_with_the_last(service, origin,
+                                                        told):
+    file, entry = large(origin, *told)
+    bundle = service.create([entry])
+    parts = slices(service, bundle)
+    for count, part in enumerate((parts[0], parts[3]), 1):
+        fetch(service, bundle, part)
+        settled(service, bundle, count)
+    before = file.books["bytes"]
+    fetch(service, bundle, parts[4])
+    settled(service, bundle, 3)
+    assert file.books["bytes"] - before <= SIZE - 2 * SLICE + 2 * AROUND
+    seen = len(file.books["seen"])
+    fetch(service, bundle, (parts[4][1] - 20, parts[4][1]))
+    assert len(file.books["seen"]) == seen
+
+
+def test_the_last_slice_does_not_wait_for_what_only_its_crc_needs(service):
+    body = random.Random(1).randbytes(2_000_000)
+    got_all, waited = threading.Event(), []
+
+    def answer(asked):
+        first, last = re.fullmatch(r"bytes=(\d+)-(\d*)",
+                                   asked.headers["range"]).groups()
+        part = slice(int(first), int(last or len(body) - 1) + 1)
+        if part.start == 0 and part.stop > 1:
+            waited.append(got_all.wait(5))
+        return 206, {
+            "Content-Type": "image/jpeg", "ETag": '"x"', "Content-Range":
+            f"bytes {first}-{part.stop - 1}/{len(body)}"}, body[part]
+
+    server = scripted.Scripted(answer)
+    bundle = service.create([{"src": f"http://localhost:{server.port}/a.jpg",
+                              "dst": "a.jpg"}])
+    with requests.get(service.url(f"/{bundle['id']}"), stream=True,
+                      headers={"Range": "bytes=1500000-"}) as client:
+        tail = client.raw.read(500_000)
+        got_all.set()
+        tail += client.raw.read()
+    server.stop()
+    assert waited == [True]
+    assert body[-1000:] in tail
+    assert zlib.crc32(body).to_bytes(4, "little") in tail
 
 
 def test_a_slice_whose_client_left_is_gone_on_with(service, origin):
