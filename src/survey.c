@@ -374,5 +374,14 @@ survey_run(struct delivery *d, bool validators, bool data, struct error *e)
 int
 survey_unheard(struct delivery *d, struct error *e)
 {
-	return survey_first(d, false, e) == 0 ? 0 : forgive(d, e);
+	int rc;
+
+	/* What is missing is no entry of the plan that could be forgiven. */
+	d->failures = NULL;
+	d->failures_end = &d->failures;
+	rc = survey_first(d, false, e) == 0 ? 0 : forgive(d, e);
+	if ((rc == 0 || d->failures != NULL) &&
+	    delivery_fail_missing(d, e) != 0)
+		return -1;
+	return rc;
 }
