@@ -10,6 +10,7 @@
 #include "keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
@@ -36,6 +37,7 @@
  * together for a regular end. */
 #define TAKEN_MS 50
 #define TICK_MS 10
+#define BURY_MS 100 /* many have died at once: for the keeper to catch up */
 
 enum what { LEND, RETURN, BURY };
 
@@ -95,6 +97,7 @@ tell(int to, enum what what, int slot, int fd)
 		struct cmsghdr align;
 	} control = { .bytes = { 0 } };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct pollfd p = { .fd = to, .events = POLLOUT };
 	struct cmsghdr *c;
 
 	if (to == -1 || slot < 0)
@@ -108,8 +111,12 @@ tell(int to, enum what what, int slot, int fd)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	}
-	if (sendmsg(to, &msg, MSG_NOSIGNAL) == -1)
+	while (sendmsg(to, &msg, MSG_NOSIGNAL) == -1) {
+		if (what == BURY && errno == EAGAIN && poll(&p, 1, BURY_MS) > 0)
+			continue;
 		log_debug("the keeper is not told: %s", strerror(errno));
+		return;
+	}
 }
 
 void
@@ -147,18 +154,6 @@ make_slots(struct kept *k, int slots)
 }
 
 static void
-keep(struct kept *k, int slot, int fd)
-{
-	if (slot >= k->slots && make_slots(k, 2 * slot + 64) == -1) {
-		close(fd);
-		return;
-	}
-	if (k->fds[slot] != -1)
-		close(k->fds[slot]);
-	k->fds[slot] = fd;
-}
-
-static void
 begin_ending(struct kept *k, int fd)
 {
 	struct ending *grown = k->endings;
@@ -190,6 +185,19 @@ give_up(struct kept *k, int slot, bool dead)
 		begin_ending(k, fd);
 	else
 		close(fd);
+}
+
+/* What the slot still has is a dead one's of whom we were not told, or has been
+ * shut down. */
+static void
+keep(struct kept *k, int slot, int fd)
+{
+	if (slot >= k->slots && make_slots(k, 2 * slot + 64) == -1) {
+		close(fd);
+		return;
+	}
+	give_up(k, slot, true);
+	k->fds[slot] = fd;
 }
 
 static int
@@ -295,9 +303,13 @@ settle(struct keeper *k, const struct config *c)
 	static const int ignored[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
 	struct rlimit limit;
 	struct error e = { 0 };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
+	/* It may be the socket that is listened on. */
+	if (null != -1)
+		dup2(null, STDIN_FILENO);
 	prctl(PR_SET_NAME, "zipstream-keep");
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;

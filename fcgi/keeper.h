@@ -11,8 +11,9 @@
  * Order: keeper_open in the parent before any fork; keeper_run in a child of
  * its own; keeper_lend and keeper_return in workers, keeper_bury in the
  * parent.  Because of the copy a worker must shut its connection down before
- * it closes it.  Nothing here blocks but keeper_run; where the keeper is
- * overrun or gone, a death is seen as far as the web server shows it.
+ * it closes it.  Nothing here blocks but keeper_run, and keeper_bury for a
+ * tenth of a second; where the keeper is overrun or gone, a death is seen as
+ * far as the web server shows it.
  */
 #ifndef ZIPSTREAM_KEEPER_H
 #define ZIPSTREAM_KEEPER_H

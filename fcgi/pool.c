@@ -261,7 +261,8 @@ bury_worker(struct pool *p, int slot, int status)
 		if (unready)
 			forbid_forks(p);
 	}
-	keeper_bury(p->keeper.tell, slot);
+	if (p->keeping > 0)
+		keeper_bury(p->keeper.tell, slot);
 	if (child->generation == p->generation)
 		p->current--;
 	stats_clear(slot);

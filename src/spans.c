@@ -151,6 +151,9 @@ spans_tail(const struct spans *s, int64_t size)
 bool
 spans_whole(const struct spans *s, int64_t size, uint32_t *crc)
 {
+	*crc = 0;
+	if (size == 0) /* no span is as short */
+		return true;
 	if (s->count != 1 || s->list[0].from != 0 || s->list[0].end != size)
 		return false;
 	*crc = s->list[0].crc;

@@ -235,3 +235,52 @@ def test_any_ranges_at_once_of_what_nobody_has_read(stored, origin):
         for part, body in zip(parts, found):
             assert body == whole[part[0]:part[1] + 1], part
         assert stored.fetch(bundle).bytes == whole
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_the_directory_of_a_zip_with_an_empty_file(stored, origin, told):
+    """Nothing has to be read to know the CRC-32 of nothing."""
+    large_file, _ = large(origin)
+    empty = origin.file("empty.jpg", size=0)
+    bundle = stored.create([large_file.entry(),
+                            empty.entry(**({"size": 0} if told else {}))])
+    tail = stored.get(f"/{bundle['id']}", headers={"Range": "bytes=-100"})
+    assert tail.status_code == 206
+    assert len(tail.content) == 100
+
+
+@pytest.mark.parametrize("heads", [
+    [{"ETag": 'W/"x"', "Last-Modified": "Tue, 14 Nov 2023 22:13:20 GMT"},
+     {"ETag": 'W/"x"', "Last-Modified": "Wed, 15 Nov 2023 22:13:20 GMT"}],
+    [{}, {"ETag": '"x"'}]], ids=["weak", "none"])
+def test_sums_that_nothing_proves_are_not_gone_on_with(service, heads):
+    """Bytes have changed since: whoever reads the new ones alone gets them
+    with their own CRC-32."""
+    version = 0
+
+    def answer(asked):
+        size = 40_000_000
+        body = b"ab"[version:version + 1] * size
+        asked_for = re.fullmatch(r"bytes=(\d+)-(\d*)",
+                                 asked.headers.get("range", ""))
+        told = {"Content-Type": "image/jpeg", **heads[version]}
+        if asked_for is None:
+            return 200, told, body
+        first = int(asked_for[1])
+        part = body[first:int(asked_for[2] or size) + 1]
+        return 206, {**told, "Content-Range":
+                     f"bytes {first}-{first + len(part) - 1}/{size}"}, part
+
+    server = scripted.Scripted(answer)
+    bundle = service.create([{"src": f"http://localhost:{server.port}/a.jpg",
+                              "dst": "a.jpg"}])
+    with requests.get(service.url(f"/{bundle['id']}"), stream=True, headers={
+            "Range": "bytes=0-19999999"}) as client:
+        client.raw.read(300_000)
+    settled(service, bundle, 1)
+    version = 1
+    path = service.folder / "proved.zip"
+    parts = slices(service, bundle)
+    path.write_bytes(b"".join(fetch(service, bundle, part) for part in parts))
+    server.stop()
+    judges.judge_all(path, {"a.jpg": b"b" * 40_000_000})

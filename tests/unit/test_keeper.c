@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -127,6 +128,65 @@ test_orphans_are_ended(void **state)
 	end(&s);
 }
 
+/* Memory runs out, and many die at once: more than the socket's buffer holds
+ * before the keeper gets to run. */
+static void
+test_all_of_many_dead_are_ended(void **state)
+{
+	enum { MANY = 400 };
+	struct scene s;
+	int ends[MANY][2];
+
+	(void)state;
+	begin(&s, MANY);
+	keeper_return(s.keeper.tell, MANY);
+	take_some(s.server);
+	for (int i = 0; i < MANY; i++) {
+		const struct timeval patience = { .tv_sec = 2 };
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends[i]),
+				 0);
+		setsockopt(ends[i][0], SOL_SOCKET, SO_RCVTIMEO, &patience,
+			   sizeof(patience));
+		keeper_lend(s.keeper.tell, i, ends[i][1]);
+		close(ends[i][1]);
+		usleep(1000);
+	}
+	kill(s.pid, SIGSTOP);
+	if (fork() == 0) {
+		usleep(10000);
+		kill(s.pid, SIGCONT);
+		_exit(0);
+	}
+	for (int i = 0; i < MANY; i++)
+		keeper_bury(s.keeper.tell, i);
+	for (int i = 0; i < MANY; i++) {
+		assert_true(read_flood(ends[i][0]) > 0);
+		close(ends[i][0]);
+	}
+	assert_true(wait(NULL) > 0);
+	end(&s);
+}
+
+/* Its word of the death was lost: the next one of the slot may not let it
+ * look well. */
+static void
+test_a_slot_that_is_lent_again_ends_what_it_had(void **state)
+{
+	struct scene s;
+	int ends[2];
+
+	(void)state;
+	begin(&s, 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	keeper_lend(s.keeper.tell, 0, ends[1]);
+	take_some(s.server);
+	assert_true(read_flood(s.server) > 0);
+	close(ends[0]);
+	close(ends[1]);
+	end(&s);
+}
+
 static void
 test_nobody_to_tell(void **state)
 {
@@ -143,6 +203,9 @@ main(void)
 		cmocka_unit_test(test_the_dead_are_ended),
 		cmocka_unit_test(test_what_was_returned_just_closes),
 		cmocka_unit_test(test_orphans_are_ended),
+		cmocka_unit_test(test_all_of_many_dead_are_ended),
+		cmocka_unit_test(
+			test_a_slot_that_is_lent_again_ends_what_it_had),
 		cmocka_unit_test(test_nobody_to_tell),
 	};
 
