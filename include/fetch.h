@@ -123,6 +123,10 @@ int fetch_probe(const struct config *c, struct transfer_engine *t,
 		struct fetch_probe *probes, size_t count, int64_t *keep,
 		struct error *e);
 
+/* The settings of a download for who waits for its facts: one attempt, and so
+ * long at the most for the first byte. */
+struct config fetch_brisk(const struct config *c, int64_t first_byte_ms);
+
 /* The same for their facts alone, and for `ms` at the most: who has not
  * answered by then counts as failed. */
 int fetch_glance(const struct config *c, struct transfer_engine *t,

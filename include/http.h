@@ -56,6 +56,9 @@ void http_date_format(int64_t unix_seconds, char *out, size_t size);
 /* RFC 3339, with offset or Z; -1 when it is none. */
 int64_t http_rfc3339_parse(const char *text);
 
+/* RFC 9110, section 8.8.1: it may stay while bytes change. */
+bool http_etag_weak(const char *etag);
+
 /* Does a header list of tags ("*", "\"a\", W/\"b\"") name `etag`?  "*" names
  * whatever there is, also what has no tag ("").  strong: section 13.1.1's
  * comparison; else the weak one of 13.1.2. */

@@ -151,18 +151,6 @@ answer(struct exchange *x, const struct checked *list, size_t n,
 	return response_body(x->response, 200, "application/json", &json, e);
 }
 
-/* The settings of a download, with less patience. */
-static struct config
-brisk(const struct config *c)
-{
-	struct config own = *c;
-
-	own.source_retries = 0;
-	if (own.first_byte_timeout_ms > PATIENCE_MS)
-		own.first_byte_timeout_ms = PATIENCE_MS;
-	return own;
-}
-
 /* Asks all at once, each once. */
 static int
 look_at_files(struct exchange *x, const struct config *c, struct checked *list,
@@ -218,7 +206,7 @@ static int
 check(struct exchange *x, const struct json *root, struct error *e)
 {
 	const struct json *files = json_get(root, "files");
-	const struct config c = brisk(x->config);
+	const struct config c = fetch_brisk(x->config, PATIENCE_MS);
 	size_t n = json_length(files), asked;
 	struct fetch_probe *probes;
 	struct checked *list;

@@ -21,6 +21,7 @@
 #define FACTS_A_ITEM 100
 #define GET_BATCH 100  /* keys in one BatchGetItem, the service's limit */
 #define WRITE_BATCH 25 /* requests in one BatchWriteItem, likewise */
+#define ID_MAX (BUNDLE_UUID + 32)
 
 /* The body of a request for many items of the table. */
 static void
@@ -33,13 +34,35 @@ begin_batch(const struct dynamodb *db, struct buf *b)
 	buf_puts(b, ":");
 }
 
-static void
-put_facts_id(struct buf *b, const char *id, size_t item)
+static const char *
+facts_id(char text[ID_MAX], const char *id, size_t item)
 {
-	char text[BUNDLE_UUID + 32];
+	snprintf(text, ID_MAX, "%s/facts/%zu", id, item);
+	return text;
+}
 
-	snprintf(text, sizeof(text), "%s/facts/%zu", id, item);
-	dynamodb_put_s(b, "id", text);
+static const char *
+notes_id(char text[ID_MAX], const char *id)
+{
+	snprintf(text, ID_MAX, "%s/notes", id);
+	return text;
+}
+
+/* The body of a request for one item. */
+static void
+begin_item(const struct dynamodb *db, struct buf *b, const char *item_id)
+{
+	dynamodb_begin(db, b);
+	dynamodb_put_key(b, item_id);
+}
+
+/* The TTL is that of the bundle, from now on. */
+static void
+put_expiry(const struct dynamodb *db, struct buf *b)
+{
+	dynamodb_put_n(b, ":x",
+		       (int64_t)time(NULL) +
+			       db->config->data_lifetime_min * 60);
 }
 
 struct take {
@@ -150,12 +173,13 @@ dynamodb_read_facts(const struct dynamodb *db, struct arena *a,
 	size_t items = (b->count + FACTS_A_ITEM - 1) / FACTS_A_ITEM;
 
 	for (size_t from = 0; from < items; from += GET_BATCH) {
+		char key[ID_MAX];
 		struct buf body;
 
 		begin_wanted(db, &body);
 		for (size_t i = from; i < items && i < from + GET_BATCH; i++) {
 			buf_puts(&body, i > from ? ",{" : "{");
-			put_facts_id(&body, b->id, i);
+			dynamodb_put_s(&body, "id", facts_id(key, b->id, i));
 			buf_puts(&body, "}");
 		}
 		if (read_batch(db, &body, a, b, e) != 0)
@@ -208,7 +232,7 @@ put_fact(struct buf *b, const struct rewrite *w, size_t i)
 
 /* What was read must still be there, or another's facts would be lost. */
 static void
-put_rewrite(struct buf *b, const struct rewrite *w, int64_t expires)
+put_rewrite(const struct dynamodb *db, struct buf *b, const struct rewrite *w)
 {
 	buf_puts(b, ",\"UpdateExpression\":\"SET expirationDate=:x");
 	for (size_t i = 0; i < w->count; i++)
@@ -223,7 +247,7 @@ put_rewrite(struct buf *b, const struct rewrite *w, int64_t expires)
 				   w->facts[i].position);
 	}
 	buf_puts(b, "\",\"ExpressionAttributeValues\":{");
-	dynamodb_put_n(b, ":x", expires);
+	put_expiry(db, b);
 	for (size_t i = 0; i < w->count; i++) {
 		put_fact(b, w, i);
 		if (text_before(w, i)[0] != '\0')
@@ -232,37 +256,26 @@ put_rewrite(struct buf *b, const struct rewrite *w, int64_t expires)
 	buf_puts(b, "}}");
 }
 
-static void
-begin_item(const struct dynamodb *db, struct buf *b, const char *id,
-	   size_t item)
-{
-	dynamodb_begin(db, b);
-	buf_puts(b, ",\"Key\":{");
-	put_facts_id(b, id, item);
-	buf_puts(b, "}");
-}
-
 /* Reads the item and writes it anew; *clash: another did so meanwhile. */
 static int
 rewrite_item(const struct dynamodb *db, const char *id, struct rewrite *w,
 	     bool *clash, struct error *e)
 {
-	size_t item = w->facts[0].position / FACTS_A_ITEM;
+	char key[ID_MAX];
 	struct json *answer = NULL;
 	enum dynamodb_end end;
 	struct buf body;
 	int rc;
 
-	begin_item(db, &body, id, item);
+	facts_id(key, id, w->facts[0].position / FACTS_A_ITEM);
+	begin_item(db, &body, key);
 	buf_puts(&body, ",\"ConsistentRead\":true}");
 	rc = dynamodb_call(db, "GetItem", &body, &end, &answer, e);
 	buf_free(&body);
 	if (rc == 0 && end == DYNAMODB_OK) {
 		w->before = json_get(answer, "Item");
-		begin_item(db, &body, id, item);
-		put_rewrite(&body, w,
-			    (int64_t)time(NULL) +
-				    db->config->data_lifetime_min * 60);
+		begin_item(db, &body, key);
+		put_rewrite(db, &body, w);
 		rc = dynamodb_call(db, "UpdateItem", &body, &end, NULL, e);
 		buf_free(&body);
 	}
@@ -314,15 +327,6 @@ dynamodb_remember(void *self, const char *id, const struct store_fact *facts,
 	return rc;
 }
 
-static void
-put_notes_id(struct buf *b, const char *id)
-{
-	char text[BUNDLE_UUID + 8];
-
-	snprintf(text, sizeof(text), "%s/notes", id);
-	dynamodb_put_s(b, "id", text);
-}
-
 void
 dynamodb_forget(const struct dynamodb *db, const char *id, size_t count)
 {
@@ -330,6 +334,7 @@ dynamodb_forget(const struct dynamodb *db, const char *id, size_t count)
 
 	for (size_t from = 0; from <= facts; from += WRITE_BATCH) {
 		enum dynamodb_end end;
+		char key[ID_MAX];
 		struct error e;
 		struct buf body;
 
@@ -339,10 +344,9 @@ dynamodb_forget(const struct dynamodb *db, const char *id, size_t count)
 		     i++) {
 			buf_printf(&body, "%s{\"DeleteRequest\":{\"Key\":{",
 				   i > from ? "," : "");
-			if (i < facts)
-				put_facts_id(&body, id, i);
-			else
-				put_notes_id(&body, id);
+			dynamodb_put_s(&body, "id",
+				       i < facts ? facts_id(key, id, i)
+						 : notes_id(key, id));
 			buf_puts(&body, "}}}");
 		}
 		buf_puts(&body, "]}}");
@@ -353,15 +357,6 @@ dynamodb_forget(const struct dynamodb *db, const char *id, size_t count)
 	}
 }
 
-static void
-begin_notes(const struct dynamodb *db, struct buf *b, const char *id)
-{
-	dynamodb_begin(db, b);
-	buf_puts(b, ",\"Key\":{");
-	put_notes_id(b, id);
-	buf_puts(b, "}");
-}
-
 /* Nothing but what is older than the last STORE_NOTES: whoever else does the
  * same at the same time takes away no more. */
 static int
@@ -369,12 +364,13 @@ trim_notes(const struct dynamodb *db, const char *id, size_t have,
 	   struct error *e)
 {
 	enum dynamodb_end end;
+	char key[ID_MAX];
 	struct buf body;
 	int rc;
 
 	if (have <= STORE_NOTES)
 		return 0;
-	begin_notes(db, &body, id);
+	begin_item(db, &body, notes_id(key, id));
 	buf_puts(&body, ",\"UpdateExpression\":\"REMOVE ");
 	for (size_t i = STORE_NOTES; i < have; i++)
 		buf_printf(&body, "%srecords[%zu]", i > STORE_NOTES ? "," : "",
@@ -391,18 +387,17 @@ dynamodb_note(void *self, const char *id, const char *record, struct error *e)
 	struct dynamodb *db = self;
 	struct json *answer = NULL;
 	enum dynamodb_end end;
+	char key[ID_MAX];
 	struct buf body;
 	size_t have;
 	int rc;
 
-	begin_notes(db, &body, id);
+	begin_item(db, &body, notes_id(key, id));
 	buf_puts(&body, ",\"UpdateExpression\":\"SET expirationDate=:x,"
 			"records=list_append(:r,if_not_exists(records,:n))\","
 			"\"ReturnValues\":\"ALL_NEW\","
 			"\"ExpressionAttributeValues\":{");
-	dynamodb_put_n(&body, ":x",
-		       (int64_t)time(NULL) +
-			       db->config->data_lifetime_min * 60);
+	put_expiry(db, &body);
 	buf_puts(&body, ",\":n\":{\"L\":[]},\":r\":{\"L\":[{\"S\":");
 	json_put_string(&body, record, strlen(record));
 	buf_puts(&body, "}]}}}");
@@ -436,10 +431,11 @@ dynamodb_read_notes(const struct dynamodb *db, const char *id, struct arena *a,
 {
 	struct json *answer = NULL;
 	enum dynamodb_end end;
+	char key[ID_MAX];
 	struct buf body;
 	int rc;
 
-	begin_notes(db, &body, id);
+	begin_item(db, &body, notes_id(key, id));
 	buf_puts(&body, ",\"ConsistentRead\":true}");
 	rc = dynamodb_call(db, "GetItem", &body, &end, &answer, e);
 	buf_free(&body);

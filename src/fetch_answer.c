@@ -51,9 +51,9 @@ head_validator(const struct transfer_head *h)
 static bool
 same_tag(const char *expected, const char *actual)
 {
-	if (strncmp(expected, "W/", 2) == 0) {
+	if (http_etag_weak(expected)) {
 		expected += 2;
-		actual += strncmp(actual, "W/", 2) == 0 ? 2 : 0;
+		actual += http_etag_weak(actual) ? 2 : 0;
 	}
 	return strcmp(expected, actual) == 0;
 }
@@ -71,7 +71,7 @@ static bool
 same_version(const struct item *i, const struct transfer_head *h)
 {
 	const char *expected = item_validator(i);
-	bool weak = strncmp(expected, "W/", 2) == 0;
+	bool weak = http_etag_weak(expected);
 	bool tag = expected[0] == '"' || weak;
 	const char *actual = tag ? h->etag : h->last_modified;
 

@@ -189,6 +189,17 @@ fetch_probe(const struct config *c, struct transfer_engine *t,
 	return rc;
 }
 
+struct config
+fetch_brisk(const struct config *c, int64_t first_byte_ms)
+{
+	struct config own = *c;
+
+	own.source_retries = 0;
+	if (own.first_byte_timeout_ms > first_byte_ms)
+		own.first_byte_timeout_ms = first_byte_ms;
+	return own;
+}
+
 /* Takes the results that are there; *open counts those that are not. */
 static int
 take_answered(struct fetch *f, struct arena *a, struct fetch_probe *probes,

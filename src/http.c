@@ -84,11 +84,17 @@ skip_ows(const char *p)
 	return p + strspn(p, " \t");
 }
 
+bool
+http_etag_weak(const char *etag)
+{
+	return strncmp(etag, "W/", 2) == 0;
+}
+
 /* Section 8.8.3: the length of an entity tag at p, 0 when there is none. */
 static size_t
 etag_length(const char *p)
 {
-	const char *s = strncmp(p, "W/", 2) == 0 ? p + 2 : p;
+	const char *s = http_etag_weak(p) ? p + 2 : p;
 
 	if (*s++ != '"')
 		return 0;

@@ -82,18 +82,6 @@ is_lost(const struct error *e)
 	return status == 401 || status == 403 || status == 404 || status == 410;
 }
 
-/* The settings of a download, with less patience. */
-static struct config
-brisk(const struct config *c)
-{
-	struct config own = *c;
-
-	own.source_retries = 0;
-	if (own.first_byte_timeout_ms > FILE_MS)
-		own.first_byte_timeout_ms = FILE_MS;
-	return own;
-}
-
 static int
 ask_files(struct landing *l, const struct config *c, struct error *e)
 {
@@ -149,7 +137,7 @@ count_folders(struct landing *l, const struct config *c)
 static int
 look(struct landing *l, struct error *e)
 {
-	const struct config c = brisk(l->x->config);
+	const struct config c = fetch_brisk(l->x->config, FILE_MS);
 
 	l->n = l->bundle->count < ROWS_MAX ? l->bundle->count : ROWS_MAX;
 	l->rows = arena_array(l->x->arena, l->n + 1, sizeof(*l->rows));

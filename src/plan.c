@@ -9,6 +9,7 @@
 #include "codec.h"
 #include "crypto.h"
 #include "dst.h"
+#include "http.h"
 #include "media.h"
 #include "spans.h"
 
@@ -137,7 +138,7 @@ recall(struct plan_entry *p)
 	/* Without a validator, or under a weak tag, bytes may have changed:
 	 * sums of another day are no proof for those of today. */
 	if (f->checkpoints != NULL && p->validator[0] != '\0' &&
-	    strncmp(p->validator, "W/", 2) != 0)
+	    !http_etag_weak(p->validator))
 		p->checkpoints = f->checkpoints;
 	recall_sums(p);
 }

@@ -70,7 +70,7 @@ prepare(const struct config *c, struct transfer_engine *t, struct arena *a,
 	/* RFC 9110, section 13.1.5: another version is then sent whole,
 	 * which shows in its validator; a weak tag shows there alone. */
 	if (want->validator != NULL && want->validator[0] != '\0' &&
-	    strncmp(want->validator, "W/", 2) != 0)
+	    !http_etag_weak(want->validator))
 		add_header(call, "If-Range", want->validator);
 	return 0;
 }

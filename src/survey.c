@@ -360,15 +360,20 @@ survey_plan(struct delivery *d, bool validators, bool data, struct error *e)
 	return 0;
 }
 
-int
-survey_run(struct delivery *d, bool validators, bool data, struct error *e)
+/* Where sources are to be named, what was missing before is, too. */
+static int
+with_missing(struct delivery *d, int rc, struct error *e)
 {
-	int rc = survey_plan(d, validators, data, e);
-
 	if ((rc == 0 || d->failures != NULL) &&
 	    delivery_fail_missing(d, e) != 0)
 		return -1;
 	return rc;
+}
+
+int
+survey_run(struct delivery *d, bool validators, bool data, struct error *e)
+{
+	return with_missing(d, survey_plan(d, validators, data, e), e);
 }
 
 int
@@ -380,8 +385,5 @@ survey_unheard(struct delivery *d, struct error *e)
 	d->failures = NULL;
 	d->failures_end = &d->failures;
 	rc = survey_first(d, false, e) == 0 ? 0 : forgive(d, e);
-	if ((rc == 0 || d->failures != NULL) &&
-	    delivery_fail_missing(d, e) != 0)
-		return -1;
-	return rc;
+	return with_missing(d, rc, e);
 }

@@ -347,24 +347,24 @@ url_resolve(struct arena *a, const struct url *base, const char *location,
 	return whole != NULL ? url_parse(a, whole, u, e) : error_memory(e);
 }
 
-char *
-url_format(struct arena *a, const struct url *u)
-{
-	const char *mark = u->query != NULL ? "?" : "";
-	const char *query = u->query != NULL ? u->query : "";
-
-	if (u->port < 0)
-		return arena_printf(a, "%s://%s%s%s%s", u->scheme, u->host,
-				    u->path, mark, query);
-	return arena_printf(a, "%s://%s:%d%s%s%s", u->scheme, u->host, u->port,
-			    u->path, mark, query);
-}
-
 const char *
 url_authority(struct arena *a, const struct url *u)
 {
 	return u->port < 0 ? u->host
 			   : arena_printf(a, "%s:%d", u->host, u->port);
+}
+
+char *
+url_format(struct arena *a, const struct url *u)
+{
+	const char *mark = u->query != NULL ? "?" : "";
+	const char *query = u->query != NULL ? u->query : "";
+	const char *authority = url_authority(a, u);
+
+	if (authority == NULL)
+		return NULL;
+	return arena_printf(a, "%s://%s%s%s%s", u->scheme, authority, u->path,
+			    mark, query);
 }
 
 /*

@@ -135,6 +135,14 @@ class Service:
         assert answer.status_code == 201, answer.text
         return answer.json()
 
+    def settled(self, bundle: dict, downloads: int):
+        """What these have learned is in the store: it is written before the
+        note of each."""
+        path = f"/{bundle['id']}/{bundle['secret']}/status"
+        pools.wait_until(
+            lambda: len(self.get(path).json()["downloads"]) == downloads,
+            "the note of a download")
+
     def curl(self, path: str, *options: str, seconds: int = 120,
              data: "str | None" = None) -> Download:
         folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder))

@@ -68,14 +68,6 @@ def noise(seed: int, size: int) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def settled(service, bundle: dict, downloads: int):
-    """What was learned is in the store: it is written before the note."""
-    path = f"/{bundle['id']}/{bundle['secret']}/status"
-    pools.wait_until(
-        lambda: len(service.get(path).json()["downloads"]) == downloads,
-        "the note of a download")
-
-
 def begun(url: str, path, size: int):
     """A download that its client leaves after so many bytes."""
     with open(path, "wb") as file, subprocess.Popen(
@@ -96,12 +88,12 @@ def test_checkpoints_of_the_old_version_are_forgotten(service, web, tmp_path):
     size = 24 * MIB
     bundle = service.create([web.put("huge.mp4", noise(1, size))])
     service.fetch(bundle).well().unlink()
-    settled(service, bundle, 1)
+    service.settled(bundle, 1)
     second = noise(2, size)
     web.put("huge.mp4", second)
     url, path = service.url(f"/{bundle['id']}"), tmp_path / "resumed.zip"
     begun(url, path, 16 * MIB)
-    settled(service, bundle, 2)
+    service.settled(bundle, 2)
     assert resumed(url, path) == 0
     judges.check(path, {"huge.mp4": second})
     path.unlink()
@@ -113,7 +105,7 @@ def test_a_wrong_crc_is_seen_by_who_resumes(service, web, tmp_path):
                               "crc32": "deadbeef"}])
     url, path = service.url(f"/{bundle['id']}"), tmp_path / "resumed.zip"
     begun(url, path, 2_000_000)
-    settled(service, bundle, 1)
+    service.settled(bundle, 1)
     assert resumed(url, path) != 0
 
 
@@ -124,11 +116,11 @@ def test_many_changed_sources_break_one_download(service, web, kind, type_):
     bundle = service.create([web.put(f"{i}.{kind}", noise(i, 70_000), type_)
                              for i in range(60)])
     service.fetch(bundle).well()
-    settled(service, bundle, 1)
+    service.settled(bundle, 1)
     for i in range(60):
         web.put(f"{i}.{kind}", noise(1000 + i, 70_000), type_)
     service.fetch(bundle)
-    settled(service, bundle, 2)
+    service.settled(bundle, 2)
     service.fetch(bundle).well()
 
 
@@ -138,10 +130,10 @@ def test_a_nameless_source_may_change_its_size(service, web, size, chunked):
     more = {"named": False, "chunked": chunked}
     bundle = service.create([web.put("a.jpg", noise(1, 100_000), **more)])
     service.fetch(bundle).well()
-    settled(service, bundle, 1)
+    service.settled(bundle, 1)
     web.put("a.jpg", noise(2, size), **more)
     service.fetch(bundle)
-    settled(service, bundle, 2)
+    service.settled(bundle, 2)
     service.fetch(bundle).well()
 
 
@@ -153,9 +145,9 @@ def test_who_reads_less_takes_nothing_away(service, web, tmp_path):
                            service.url(path)]) as slow:
         pools.wait_until(lambda: web.server.asked, "its request")
         service.fetch(bundle).well().unlink()
-        settled(service, bundle, 1)
+        service.settled(bundle, 1)
         slow.kill()
-    settled(service, bundle, 2)
+    service.settled(bundle, 2)
     web.server.asked.clear()
     assert service.curl(path, "-r", "-50").status == 206
     assert not web.server.asked

@@ -13,7 +13,6 @@ import threading
 import zlib
 
 import judges
-import pool as pools
 import pytest
 import requests
 import scripted
@@ -21,14 +20,6 @@ import scripted
 SIZE, SLICE = 40_000_000, 9_000_001
 # A slice begins and ends within a block of level 0, which is read whole.
 AROUND = 2 * 65536
-
-
-def settled(service, bundle: dict, downloads: int):
-    """What was learned is in the store: it is written before the note."""
-    path = f"/{bundle['id']}/{bundle['secret']}/status"
-    pools.wait_until(
-        lambda: len(service.get(path).json()["downloads"]) == downloads,
-        "the note of a download")
 
 
 def large(origin, *told: str, crc: "int | None" = None):
@@ -64,7 +55,7 @@ def test_slices_in_order_read_a_source_once(stored, origin, tmp_path, told):
         for count, part in enumerate(parts, 1):
             before = file.books["bytes"]
             out.write(fetch(stored, bundle, part))
-            settled(stored, bundle, count)
+            stored.settled(bundle, count)
             assert file.books["bytes"] - before <= SLICE + AROUND, part
     judges.judge_all(path, {file.dst: file.bytes})
 
@@ -78,7 +69,7 @@ def test_slices_at_once_read_a_source_once(stored, origin, told):
     *most, last = slices(stored, bundle)
     with concurrent.futures.ThreadPoolExecutor(len(most)) as executor:
         list(executor.map(lambda part: fetch(stored, bundle, part), most))
-    settled(stored, bundle, len(most))
+    stored.settled(bundle, len(most))
     assert file.books["bytes"] <= SIZE - SLICE + len(most) * AROUND + SLICE
     before = file.books["bytes"]
     fetch(stored, bundle, last)
@@ -95,11 +86,11 @@ def test_what_lies_between_slices_is_read_for_the_directory(service, origin):
     end = parts[-1][1]
     for count, part in enumerate((parts[0], (parts[3][0], end - 1000)), 1):
         fetch(service, bundle, part)
-        settled(service, bundle, count)
+        service.settled(bundle, count)
     before = file.books["bytes"]
     for count in (3, 4):
         fetch(service, bundle, (end - 20, end))
-        settled(service, bundle, count)
+        service.settled(bundle, count)
         assert file.books["bytes"] - before <= 2 * SLICE + AROUND
 
 
@@ -112,10 +103,10 @@ def test_what_lies_between_slices_is_read_with_the_last(service, origin,
     parts = slices(service, bundle)
     for count, part in enumerate((parts[0], parts[3]), 1):
         fetch(service, bundle, part)
-        settled(service, bundle, count)
+        service.settled(bundle, count)
     before = file.books["bytes"]
     fetch(service, bundle, parts[4])
-    settled(service, bundle, 3)
+    service.settled(bundle, 3)
     assert file.books["bytes"] - before <= SIZE - 2 * SLICE + 2 * AROUND
     seen = len(file.books["seen"])
     fetch(service, bundle, (parts[4][1] - 20, parts[4][1]))
@@ -160,9 +151,9 @@ def test_a_slice_whose_client_left_is_gone_on_with(service, origin):
                           stdout=subprocess.PIPE) as client:
         got = len(client.stdout.read(first[1]))
         client.kill()
-    settled(service, bundle, 1)
+    service.settled(bundle, 1)
     fetch(service, bundle, (got, second[1]))
-    settled(service, bundle, 2)
+    service.settled(bundle, 2)
     before = file.books["bytes"]
     rest = slices(service, bundle)[2:]
     fetch(service, bundle, (second[1] + 1, rest[-1][1]))
@@ -176,7 +167,7 @@ def test_slices_see_a_wrong_crc(service, origin):
     *most, last = slices(service, bundle)
     for count, part in enumerate(most, 1):
         fetch(service, bundle, part)
-        settled(service, bundle, count)
+        service.settled(bundle, count)
     for _ in range(2):
         failed = service.curl(f"/{bundle['id']}", "-r", "%d-%d" % last)
         assert failed.exit != 0 or failed.status == 502
@@ -188,9 +179,9 @@ def test_slices_of_a_changed_source_are_not_mixed(service, origin):
     bundle = service.create([file.entry()])
     for count, part in enumerate(slices(service, bundle)[:2], 1):
         fetch(service, bundle, part)
-        settled(service, bundle, count)
+        service.settled(bundle, count)
     service.curl(f"/{bundle['id']}", "-r", f"{SIZE // 2}-{SIZE - 1}")
-    settled(service, bundle, 3)
+    service.settled(bundle, 3)
     parts = slices(service, bundle)
     whole = b"".join(fetch(service, bundle, part) for part in parts)
     path = service.folder / "changed.zip"
@@ -210,7 +201,7 @@ def test_slices_that_do_not_wait_for_the_store(stored, origin):
             answer = session.get(stored.url(f"/{bundle['id']}"), headers={
                 "Range": f"bytes={at}-{at + step - 1}"})
             assert answer.status_code == 206
-    settled(stored, bundle, 8)
+    stored.settled(bundle, 8)
     read = file.books["bytes"]
     assert read <= SIZE + 8 * AROUND
     fetch(stored, bundle, (SIZE, end))
@@ -280,7 +271,7 @@ def test_sums_that_nothing_proves_are_not_gone_on_with(service, heads):
     with requests.get(service.url(f"/{bundle['id']}"), stream=True, headers={
             "Range": "bytes=0-19999999"}) as client:
         client.raw.read(300_000)
-    settled(service, bundle, 1)
+    service.settled(bundle, 1)
     version = 1
     path = service.folder / "proved.zip"
     parts = slices(service, bundle)

@@ -15,45 +15,43 @@ DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
 LATER = "Wed, 15 Nov 2023 22:13:20 GMT"
 
 
+def breaking_once(*versions: dict, changes: bool = True) -> tuple:
+    """An answer that dies at BROKEN_AT when it is first asked for, with the
+    headers of its versions, the last of which stays; what the bytes are
+    changes with them, or does not.  And the first bytes that were asked for.
+    """
+    asked: list = []
+
+    def answer(sock, first, ranged):
+        count = len(asked)
+        asked.append(first)
+        more = {"Content_Length": SIZE - first,
+                **versions[min(count, len(versions) - 1)]}
+        if ranged:
+            sock.sendall(head("206 Partial Content", Content_Range=(
+                f"bytes {first}-{SIZE - 1}/{SIZE}"), **more))
+        else:
+            sock.sendall(head("200 OK", **more))
+        body = (b"b" if count and changes else b"a") * (SIZE - first)
+        sock.sendall(body if count else body[:BROKEN_AT])
+
+    return answer, asked
+
+
 @pytest.mark.parametrize("headers", [
     # Changed within the second of the date: the weak tag says so ...
     [{"ETag": 'W/"a"'}, {"ETag": 'W/"b"'}],
     # ... or nothing does: RFC 9110, section 8.8.2.2.
     [{"Date": DATE}, {"Date": DATE}]])
 def test_changed_within_a_second(service, headers):
-    asked = []
-
-    def answer(sock, first, ranged):
-        version = min(len(asked), 1)
-        asked.append(first)
-        more = {"Last_Modified": DATE, "Content_Length": SIZE - first,
-                **headers[version]}
-        if ranged:
-            sock.sendall(head("206 Partial Content", Content_Range=(
-                f"bytes {first}-{SIZE - 1}/{SIZE}"), **more))
-        else:
-            sock.sendall(head("200 OK", **more))
-        body = b"ab"[version:version + 1] * (SIZE - first)
-        sock.sendall(body if version else body[:BROKEN_AT])
-
+    answer, _ = breaking_once(*({"Last_Modified": DATE, **more}
+                                for more in headers))
     with Liar(answer) as liar:
         service.zip([liar.entry()]).failed()
 
 
 def test_a_weak_tag_that_stays_lets_it_go_on(service):
-    asked = []
-
-    def answer(sock, first, ranged):
-        asked.append(first)
-        more = {"ETag": 'W/"a"', "Content_Length": SIZE - first}
-        if ranged:
-            sock.sendall(head("206 Partial Content", Content_Range=(
-                f"bytes {first}-{SIZE - 1}/{SIZE}"), **more))
-        else:
-            sock.sendall(head("200 OK", **more))
-        body = b"a" * (SIZE - first)
-        sock.sendall(body if len(asked) > 1 else body[:BROKEN_AT])
-
+    answer, asked = breaking_once({"ETag": 'W/"a"'}, changes=False)
     with Liar(answer) as liar:
         judges.check(service.zip([liar.entry()]).well(),
                      {"x.jpg": b"a" * SIZE})
@@ -61,21 +59,8 @@ def test_a_weak_tag_that_stays_lets_it_go_on(service):
 
 
 def test_a_weak_tag_does_not_outweigh_the_date(service):
-    asked = []
-
-    def answer(sock, first, ranged):
-        version = min(len(asked), 1)
-        asked.append(first)
-        more = {"ETag": 'W/"a"', "Content_Length": SIZE - first,
-                "Last_Modified": (DATE, LATER)[version]}
-        if ranged:
-            sock.sendall(head("206 Partial Content", Content_Range=(
-                f"bytes {first}-{SIZE - 1}/{SIZE}"), **more))
-        else:
-            sock.sendall(head("200 OK", **more))
-        body = b"ab"[version:version + 1] * (SIZE - first)
-        sock.sendall(body if version else body[:BROKEN_AT])
-
+    answer, _ = breaking_once(*({"ETag": 'W/"a"', "Last_Modified": date}
+                                for date in (DATE, LATER)))
     with Liar(answer) as liar:
         service.zip([liar.entry()]).failed()
 
